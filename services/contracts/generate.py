@@ -1,0 +1,38 @@
+"""Generates the stubs of every `.proto` beside it: `python -m services.contracts.generate` (needs the dev extra)."""
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+__all__ = ["generate"]
+
+_CONTRACTS = Path(__file__).resolve().parent
+_ROOT = _CONTRACTS.parent.parent
+
+
+def generate(target: Path = _ROOT) -> list[Path]:
+    """Write messages, stubs and their types below `target`; return the files.
+
+    Raises subprocess.CalledProcessError, with protoc's words on stderr, when a `.proto` is wrong.
+    """
+    protos = sorted(path.relative_to(_ROOT) for path in _CONTRACTS.glob("*.proto"))
+    plugin = Path(sysconfig.get_path("scripts")) / "protoc-gen-mypy_grpc"
+    outputs = [f"--{kind}_out={target}" for kind in ("python", "pyi", "grpc_python", "mypy_grpc")]
+    command = [
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
+        f"--plugin=protoc-gen-mypy_grpc={plugin}",
+        "-I.",
+        *outputs,
+    ]
+    subprocess.run(
+        [*command, *map(str, protos)], cwd=_ROOT, check=True, timeout=60, stdout=subprocess.DEVNULL
+    )
+    return sorted((target / "services" / "contracts").glob("*_pb2*.py*"))
+
+
+if __name__ == "__main__":
+    for written in generate():
+        sys.stdout.write(f"{written.relative_to(_ROOT)}\n")

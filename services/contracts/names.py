@@ -1,0 +1,13 @@
+"""The names under which services register in Consul and appear in traces."""
+
+from typing import Final
+
+__all__ = ["AUDIT_LOG", "GATEWAY", "INVENTORY", "ORDERS", "REPORTS", "USERS", "WELCOME"]
+
+WELCOME: Final = "welcome"
+GATEWAY: Final = "gateway"
+USERS: Final = "user-service"
+ORDERS: Final = "order-service"
+INVENTORY: Final = "inventory-service"
+AUDIT_LOG: Final = "audit-log"
+REPORTS: Final = "reports"
