@@ -1,0 +1,32 @@
+"""Evidence from the running system: traces from Jaeger, Consul instances, Kafka offsets, database rows."""
+
+from workbook_lib.lab.evidence.database import rows
+from workbook_lib.lab.evidence.graph import Edge, NodeKind, assert_edges, service_edges
+from workbook_lib.lab.evidence.jaeger import Jaeger
+from workbook_lib.lab.evidence.kafka import PartitionLag, group_lag, topic_offsets
+from workbook_lib.lab.evidence.polling import EvidenceError, EvidenceTimeout, eventually
+from workbook_lib.lab.evidence.registry import healthy_instances
+from workbook_lib.lab.evidence.spans import Hop, Protocol, Span, SpanEvent, SpanKind, SpanLink, Trace
+
+__all__ = [
+    "Edge",
+    "EvidenceError",
+    "EvidenceTimeout",
+    "Hop",
+    "Jaeger",
+    "NodeKind",
+    "PartitionLag",
+    "Protocol",
+    "Span",
+    "SpanEvent",
+    "SpanKind",
+    "SpanLink",
+    "Trace",
+    "assert_edges",
+    "eventually",
+    "group_lag",
+    "healthy_instances",
+    "rows",
+    "service_edges",
+    "topic_offsets",
+]
