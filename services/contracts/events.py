@@ -1,7 +1,7 @@
 """What travels through Kafka, as frozen models.
 
-A consumer is a tolerant reader: it ignores fields it doesn't know, and `type` is an open string, so that a producer
-may add either without a release of its consumers.
+A consumer is a tolerant reader: it ignores fields it doesn't know, and `type` is an open string, so that a
+producer may add either without a release of its consumers.
 """
 
 from typing import Final

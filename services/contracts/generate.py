@@ -1,4 +1,4 @@
-"""Generates the stubs of every `.proto` beside it: `python -m services.contracts.generate` (needs the dev extra)."""
+"""Generates the stubs of every `.proto` beside it: `python -m services.contracts.generate` (dev extra)."""
 
 import subprocess
 import sys
@@ -14,22 +14,17 @@ _ROOT = _CONTRACTS.parent.parent
 def generate(target: Path = _ROOT) -> list[Path]:
     """Write messages, stubs and their types below `target`; return the files.
 
-    Raises subprocess.CalledProcessError, with protoc's words on stderr, when a `.proto` is wrong.
+    Raises RuntimeError, with protoc's own words, when a `.proto` is wrong.
     """
-    protos = sorted(path.relative_to(_ROOT) for path in _CONTRACTS.glob("*.proto"))
+    protos = sorted(str(path.relative_to(_ROOT)) for path in _CONTRACTS.glob("*.proto"))
     plugin = Path(sysconfig.get_path("scripts")) / "protoc-gen-mypy_grpc"
     outputs = [f"--{kind}_out={target}" for kind in ("python", "pyi", "grpc_python", "mypy_grpc")]
-    command = [
-        sys.executable,
-        "-m",
-        "grpc_tools.protoc",
-        f"--plugin=protoc-gen-mypy_grpc={plugin}",
-        "-I.",
-        *outputs,
-    ]
-    subprocess.run(
-        [*command, *map(str, protos)], cwd=_ROOT, check=True, timeout=60, stdout=subprocess.DEVNULL
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"--plugin=protoc-gen-mypy_grpc={plugin}", "-I."]
+    done = subprocess.run(
+        [*command, *outputs, *protos], cwd=_ROOT, check=False, timeout=60, capture_output=True, text=True
     )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
     return sorted((target / "services" / "contracts").glob("*_pb2*.py*"))
 
 
