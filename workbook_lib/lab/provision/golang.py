@@ -1,0 +1,100 @@
+"""Programs that come as Go modules: a committed go.mod with a `tool` line, built by the `go` command."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbook_lib.lab.provision.cache import cache_dir
+from workbook_lib.lab.provision.catalogue import CATALOGUE
+from workbook_lib.lab.provision.model import Report
+from workbook_lib.lab.provision.progress import run_step
+
+__all__ = ["GO_TOOLS", "GoTool", "build_tool"]
+
+_MODULES = Path(__file__).parent / "go"
+_TIMEOUT_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class GoTool:
+    """A main package, the linker's flags, and how long a first build takes on two cores."""
+
+    package: str
+    linker_flags: str
+    minutes: int
+    note: str = ""
+
+
+GO_TOOLS = {
+    "consul": GoTool("github.com/hashicorp/consul", "-s -w", 7),
+    "jaeger": GoTool(
+        "github.com/jaegertracing/jaeger/cmd/jaeger",
+        "-s -w -X github.com/jaegertracing/jaeger/internal/version.latestVersion=v"
+        + CATALOGUE["jaeger"].version,
+        5,
+        note="without Jaeger's web page, which its Go module doesn't carry",
+    ),
+}
+
+
+def build_tool(name: str, go: Path, target: Path, report: Report) -> None:
+    """Build `name` from its committed go.mod and go.sum into the file `target`.
+
+    The `go` command checks every module against go.sum. Raises `StepFailed`.
+    """
+    tool = GO_TOOLS[name]
+    source = target.with_name("module")
+    shutil.copytree(_MODULES / name, source)
+    title = CATALOGUE[name].title
+    command = [str(go), "build", "-v", "-mod=readonly", "-trimpath", "-ldflags", tool.linker_flags]
+    run_step(
+        [*command, "-o", str(target), tool.package],
+        f"{title}: building {CATALOGUE[name].version} from its Go module (about {tool.minutes} minutes, once)",
+        report,
+        log=target.with_name("build.log"),
+        timeout_seconds=_TIMEOUT_SECONDS,
+        env=_environment(name, go),
+        cwd=source,
+        activity=_activity,
+    )
+    shutil.rmtree(source)
+    shutil.rmtree(_caches(name), ignore_errors=True)
+
+
+def _environment(name: str, go: Path) -> dict[str, str]:
+    """The user's Go settings, less what would change the build or fetch another toolchain.
+
+    CGO is off as in the publishers' own builds: no C compiler is needed, and the program is static.
+    A Go of ours keeps its 3 GB of working files apart, to be removed when the program is built.
+    """
+    environment = {
+        **os.environ,
+        "GOTOOLCHAIN": "local",
+        "GOFLAGS": "-mod=readonly",
+        "GOWORK": "off",
+        "CGO_ENABLED": "0",
+    }
+    for variable in ("GOOS", "GOARCH", "GOEXPERIMENT"):
+        environment.pop(variable, None)
+    if go.is_relative_to(cache_dir()):
+        caches = _caches(name)
+        environment |= {
+            "GOCACHE": str(caches / "build"),
+            "GOMODCACHE": str(caches / "modules"),
+            "GOFLAGS": "-mod=readonly -modcacherw",
+        }
+    return environment
+
+
+def _caches(name: str) -> Path:
+    return cache_dir() / f"go-work-{name}"
+
+
+def _activity(printed: str) -> str:
+    modules = printed.count("go: downloading ")
+    packages = len(re.findall(r"^(?!go: )\S+$", printed, re.MULTILINE))
+    return f"{packages} packages compiled" if packages else f"{modules} modules fetched"
