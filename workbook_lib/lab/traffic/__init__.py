@@ -1,0 +1,6 @@
+"""Load on a service, sent from a process of its own, and what came back."""
+
+from workbook_lib.lab.traffic.process import HeldConnections, TrafficError, hold_connections, run_load
+from workbook_lib.lab.traffic.result import LoadResult, Sample
+
+__all__ = ["HeldConnections", "LoadResult", "Sample", "TrafficError", "hold_connections", "run_load"]

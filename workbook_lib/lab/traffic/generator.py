@@ -1,0 +1,139 @@
+"""The load itself, as it runs in the traffic process: an open or a closed model over one aiohttp session."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
+
+import aiohttp
+
+__all__ = ["LoadPlan", "Recorder", "generate"]
+
+MAX_SECONDS: Final = 120.0
+MAX_REQUESTS: Final = 200_000
+MAX_IN_FLIGHT: Final = 2_000
+DISTINCT_REASONS: Final = 5
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """What to send.
+
+    With `rate` the model is open: requests are due at that rate (a second) whatever the answers do, and a
+    latency counts from when the request was due, so that a stalled server can't hide its queue (coordinated
+    omission). Without it the model is closed: `concurrency` clients, each sending its next request when it
+    has its answer.
+    """
+
+    url: str
+    method: str = "GET"
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    rate: float | None = None
+    concurrency: int = 10
+    seconds: float = 5.0
+    warmup_seconds: float = 0.0
+    max_requests: int = 100_000
+    timeout_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        bounds: dict[str, tuple[float, float, float]] = {
+            "seconds": (0, self.seconds, MAX_SECONDS),
+            "max_requests": (0, self.max_requests, MAX_REQUESTS),
+            "concurrency": (0, self.concurrency, MAX_IN_FLIGHT),
+            "timeout_seconds": (0, self.timeout_seconds, MAX_SECONDS),
+            "rate": (0, 1 if self.rate is None else self.rate, MAX_REQUESTS),
+            "warmup_seconds": (-1, self.warmup_seconds, MAX_SECONDS),
+        }
+        for name, (low, value, high) in bounds.items():
+            if not low < value <= high:
+                raise ValueError(f"{name} is {value:g}; it must lie above {max(low, 0):g} and up to {high:g}")
+
+    @property
+    def what(self) -> str:
+        """The model in words."""
+        return f"{self.concurrency} at a time" if self.rate is None else f"{self.rate:g} due a second"
+
+    def to_wire(self) -> dict[str, Any]:
+        """The plan as the traffic process reads it."""
+        return {"job": "load", "plan": asdict(self)}
+
+
+class Recorder:
+    """Collects one row a request, in columns that travel well as JSON."""
+
+    def __init__(self) -> None:
+        self.began = self.ended = time.perf_counter()
+        self._columns: dict[str, list[float]] = {"start_seconds": [], "latency_ms": [], "status": []}
+        self._reasons: Counter[str] = Counter()
+
+    def add(self, due: float, status: int, reason: str) -> None:
+        """Note a request that just ended and was due at `due` (on time.perf_counter)."""
+        self.ended = time.perf_counter()
+        self._columns["start_seconds"].append(round(due - self.began, 6))
+        self._columns["latency_ms"].append(round((self.ended - due) * 1000, 3))
+        self._columns["status"].append(status)
+        if reason:
+            self._reasons[reason] += 1
+
+    def to_wire(self) -> dict[str, Any]:
+        """The columns, the seconds until the last answer, and the commonest reasons of failures."""
+        reasons = dict(self._reasons.most_common(DISTINCT_REASONS))
+        return {**self._columns, "seconds": self.ended - self.began, "reasons": reasons}
+
+
+async def generate(plan: LoadPlan) -> dict[str, Any]:
+    """Send what the plan says, a warm-up first that isn't counted, and return the recorded columns."""
+    connector = aiohttp.TCPConnector(limit=plan.concurrency if plan.rate is None else MAX_IN_FLIGHT)
+    timeout = aiohttp.ClientTimeout(total=plan.timeout_seconds)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        model = _closed if plan.rate is None else _open
+        if plan.warmup_seconds:
+            await model(session, replace(plan, seconds=plan.warmup_seconds), Recorder())
+        recorder = Recorder()
+        await model(session, plan, recorder)
+        return recorder.to_wire()
+
+
+async def _closed(session: aiohttp.ClientSession, plan: LoadPlan, recorder: Recorder) -> None:
+    left = itertools.repeat(None, plan.max_requests)
+    until = recorder.began + plan.seconds
+
+    async def client() -> None:
+        while (due := time.perf_counter()) < until and next(left, False) is None:
+            await _send(session, plan, due, recorder)
+
+    await asyncio.gather(*(client() for _ in range(plan.concurrency)))
+
+
+async def _open(session: aiohttp.ClientSession, plan: LoadPlan, recorder: Recorder) -> None:
+    rate = plan.rate or 1.0
+    under_way: set[asyncio.Task[None]] = set()
+    for number in range(min(plan.max_requests, round(plan.seconds * rate))):
+        due = recorder.began + number / rate
+        if (wait := due - time.perf_counter()) > 0:
+            await asyncio.sleep(wait)
+        task = asyncio.create_task(_send(session, plan, due, recorder))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+    await asyncio.gather(*under_way)
+
+
+async def _send(session: aiohttp.ClientSession, plan: LoadPlan, due: float, recorder: Recorder) -> None:
+    status, reason = 0, ""
+    try:
+        async with session.request(plan.method, plan.url, json=plan.json, headers=plan.headers) as answer:
+            await answer.read()
+            status = answer.status
+            if status >= 400:
+                reason = f"{status} {answer.reason}"
+    except TimeoutError:
+        reason = f"no answer within {plan.timeout_seconds:g} s"
+    except (aiohttp.ClientError, OSError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    recorder.add(due, status, reason)

@@ -1,0 +1,145 @@
+"""Order traffic from a notebook or a test: it runs in a process of its own, so neither distorts the other."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_codec
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any, Final
+
+from workbook_lib.lab.traffic.generator import LoadPlan
+from workbook_lib.lab.traffic.result import LoadResult
+
+__all__ = ["HeldConnections", "TrafficError", "hold_connections", "run_load"]
+
+START_SECONDS: Final = 20.0
+END_SECONDS: Final = 2.0
+HOLD_SECONDS: Final = 60.0
+MAX_ANSWER_BYTES: Final = 64 << 20
+STDERR_CHARACTERS: Final = 2_000
+
+
+class TrafficError(RuntimeError):
+    """The traffic process failed or didn't come to an end; the message holds the end of what it wrote."""
+
+
+async def run_load(
+    url: str,
+    *,
+    method: str = "GET",
+    json: Any = None,  # noqa: ANN401 - whatever JSON can hold
+    headers: Mapping[str, str] | None = None,
+    rate: float | None = None,
+    concurrency: int = 10,
+    seconds: float = 5.0,
+    warmup_seconds: float = 0.0,
+    max_requests: int = 100_000,
+    timeout_seconds: float = 5.0,
+) -> LoadResult:
+    """Send requests for `seconds`, at most `max_requests` of them, and return every latency.
+
+    With `rate` (a second) the model is open, without it closed with `concurrency` clients; see `LoadPlan`. A
+    request fails without an answer in `timeout_seconds` and with one of 400 and above. Raises ValueError for
+    a plan out of bounds and TrafficError when the process that sends them fails.
+    """
+    plan = LoadPlan(
+        *(url, method, json, dict(headers or {}), rate, concurrency),
+        *(seconds, warmup_seconds, max_requests, timeout_seconds),
+    )
+    bound = START_SECONDS + plan.warmup_seconds + plan.seconds + 2 * plan.timeout_seconds
+    async with _traffic_process() as process:
+        return LoadResult.from_wire(plan.what, await process.order(plan.to_wire(), bound))
+
+
+@asynccontextmanager
+async def hold_connections(url: str, count: int) -> AsyncIterator[HeldConnections]:
+    """Hold `count` open connections to the server of `url`; inside the block they are all there at once.
+
+    Fewer are open when a limit of open files (of this machine or of the server) doesn't allow more; see
+    `.problem`.
+    """
+    async with _traffic_process() as process:
+        order = {"job": "hold", "url": url, "count": count}
+        answer = await process.order(order, START_SECONDS + HOLD_SECONDS)
+        yield HeldConnections(count, answer["open"], answer["seconds"], answer["problem"], process)
+
+
+class _TrafficProcess:
+    """A running `python -m workbook_lib.lab.traffic` and the questions to it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, stderr: IO[bytes]) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("the traffic process is spoken to through pipes")
+        self._process = process
+        self._orders, self._answers = process.stdin, process.stdout
+        self._stderr = stderr
+
+    async def order(self, order: Mapping[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        """Send one order and wait for its answer."""
+        try:
+            self._orders.write(json_codec.dumps(order).encode() + b"\n")
+            await self._orders.drain()
+            line = await asyncio.wait_for(self._answers.readline(), timeout_seconds)
+        except TimeoutError:
+            raise self._error(f"gave no answer within {timeout_seconds:g} s") from None
+        except ConnectionError as error:
+            raise self._error(f"took no order ({error!r})") from error
+        if not line:
+            code = await self._process.wait()
+            raise self._error(f"ended with exit code {code}")
+        answer: dict[str, Any] = json_codec.loads(line)
+        return answer
+
+    async def end(self) -> None:
+        """Close its input, which ends it; kill it when that doesn't help."""
+        self._orders.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), END_SECONDS)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        await self._answers.read()
+
+    def _error(self, what: str) -> TrafficError:
+        self._stderr.seek(0)
+        end = self._stderr.read().decode(errors="replace").strip()[-STDERR_CHARACTERS:]
+        return TrafficError(f"the traffic process {what}" + (f"; it wrote\n{end}" if end else ""))
+
+
+@dataclass(frozen=True)
+class HeldConnections:
+    """Connections that are open now: how many were asked for, how many are, and in how many seconds."""
+
+    requested: int
+    open: int
+    seconds: float
+    problem: str
+    _process: _TrafficProcess = field(repr=False)
+
+    async def ask(self) -> LoadResult:
+        """Send a request on every one of them: an answer proves that the server held it."""
+        answer = await self._process.order({"job": "ask"}, HOLD_SECONDS)
+        return LoadResult.from_wire(f"one on each of {self.open:,} held connections", answer)
+
+
+@asynccontextmanager
+async def _traffic_process() -> AsyncIterator[_TrafficProcess]:
+    with tempfile.TemporaryFile() as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "workbook_lib.lab.traffic"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            limit=MAX_ANSWER_BYTES,
+            # An interrupt of the kernel goes to its whole group; this process ends by its input instead.
+            start_new_session=True,
+        )
+        traffic = _TrafficProcess(process, stderr)
+        try:
+            yield traffic
+        finally:
+            await asyncio.shield(traffic.end())
