@@ -1,0 +1,17 @@
+"""Consul's HTTP API: registration, health, catalog, key/value store, watches; typed and bounded."""
+
+from workbook_lib.kit.consul.client import Consul
+from workbook_lib.kit.consul.model import Answer, ConsulError, HttpCheck, Instance, KeyValue, Registration
+from workbook_lib.kit.consul.watch import Backoff, watch
+
+__all__ = [
+    "Answer",
+    "Backoff",
+    "Consul",
+    "ConsulError",
+    "HttpCheck",
+    "Instance",
+    "KeyValue",
+    "Registration",
+    "watch",
+]

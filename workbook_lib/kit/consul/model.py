@@ -1,0 +1,160 @@
+"""What goes to Consul and what comes back, as frozen values."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Self, TypeVar
+from urllib.parse import urlsplit
+
+from workbook_lib.kit.errors import Unavailable
+
+__all__ = ["Answer", "ConsulError", "HttpCheck", "Instance", "KeyValue", "Registration"]
+
+T = TypeVar("T")
+
+
+class ConsulError(Unavailable):
+    """Consul can't be reached, answered too late, or refused the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """A value read from Consul, with the index (X-Consul-Index) that a blocking query continues from."""
+
+    value: T
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One running copy of a service and where it listens."""
+
+    id: str
+    service: str
+    address: str
+    port: int
+    tags: tuple[str, ...] = ()
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """The base URL of its HTTP side."""
+        return f"http://{self._host}:{self.port}"
+
+    @property
+    def rpc_target(self) -> str:
+        """host:port of its gRPC side: the port of `meta["grpc_port"]`, or its only port."""
+        return f"{self._host}:{self.meta.get('grpc_port', self.port)}"
+
+    @property
+    def _host(self) -> str:
+        return f"[{self.address}]" if ":" in self.address else self.address
+
+    @classmethod
+    def at(cls, url: str, *, service: str = "") -> Self:
+        """The instance behind a fixed address, given as a URL or as host:port."""
+        parts = urlsplit(url if "//" in url else f"//{url}")
+        if not parts.hostname:
+            raise ValueError(f"no host in the address {url!r}; write http://host:port or host:port")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return cls(id=url, service=service, address=parts.hostname, port=port)
+
+    @classmethod
+    def from_health(cls, entry: Mapping[str, Any]) -> Self:
+        """An entry of /v1/health/service. A service address, where there is one, wins over its node's."""
+        service = entry["Service"]
+        return cls(
+            id=service["ID"],
+            service=service["Service"],
+            address=service.get("Address") or entry["Node"]["Address"],
+            port=service["Port"],
+            tags=tuple(service.get("Tags") or ()),
+            meta=service.get("Meta") or {},
+        )
+
+    @classmethod
+    def from_catalog(cls, entry: Mapping[str, Any]) -> Self:
+        """An entry of /v1/catalog/service. A service address, where there is one, wins over its node's."""
+        return cls(
+            id=entry["ServiceID"],
+            service=entry["ServiceName"],
+            address=entry.get("ServiceAddress") or entry["Address"],
+            port=entry["ServicePort"],
+            tags=tuple(entry.get("ServiceTags") or ()),
+            meta=entry.get("ServiceMeta") or {},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpCheck:
+    """A health check that Consul's agent makes by itself: GET `url`, where any 2xx passes.
+
+    A crashed instance leaves the *passing* list after about one `interval_seconds`; its registration goes
+    only after `deregister_critical_after_seconds`, which Consul raises to a minute at least and looks at
+    every 30 s.
+    """
+
+    url: str
+    interval_seconds: float = 10.0
+    timeout_seconds: float = 2.0
+    deregister_critical_after_seconds: float = 60.0
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as Consul's API names them."""
+        return {
+            "HTTP": self.url,
+            "Interval": go_duration(self.interval_seconds),
+            "Timeout": go_duration(self.timeout_seconds),
+            "DeregisterCriticalServiceAfter": go_duration(self.deregister_critical_after_seconds),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """One instance as it announces itself. Without a check it counts as passing until it is deregistered."""
+
+    id: str
+    service: str
+    address: str
+    port: int
+    tags: tuple[str, ...] = ()
+    meta: Mapping[str, str] = field(default_factory=dict)
+    check: HttpCheck | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as Consul's API names them."""
+        body: dict[str, Any] = {
+            "ID": self.id,
+            "Name": self.service,
+            "Address": self.address,
+            "Port": self.port,
+            "Tags": list(self.tags),
+            "Meta": dict(self.meta),
+        }
+        if self.check is not None:
+            body["Check"] = self.check.to_json()
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class KeyValue:
+    """One entry of the key/value store; `modify_index` is what a check-and-set compares."""
+
+    key: str
+    value: bytes
+    modify_index: int
+
+    @property
+    def text(self) -> str:
+        """The value as UTF-8 text."""
+        return self.value.decode()
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Self:
+        """An entry of /v1/kv."""
+        return cls(entry["Key"], base64.b64decode(entry["Value"] or ""), entry["ModifyIndex"])
+
+
+def go_duration(seconds: float) -> str:
+    """Seconds in the notation that Consul reads, with milliseconds kept."""
+    return f"{seconds:.3f}s"
