@@ -1,0 +1,83 @@
+"""Logs as JSON lines on standard output, each with time, level, service, instance, logger, trace_id and event."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from workbook_lib.kit import telemetry
+
+__all__ = ["configure", "get_logger"]
+
+
+def configure(service: str, instance: str, level: str = "INFO", environment: str = "prod") -> None:
+    """Send the kit's logs and the standard library's through one formatter to standard output.
+
+    `level` is a name of the standard library's. In `environment` "dev" lines on a terminal are coloured for
+    people; everywhere else, in a log file too, they are JSON.
+    """
+    enrich: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        _identity(service, instance),
+    ]
+    render = _for_people() if environment == "dev" and sys.stdout.isatty() else _for_machines()
+    structlog.configure(
+        processors=[*enrich, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
+        logger_factory=_Output,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=enrich,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """A logger whose lines name the part of the program that they come from; may be taken before `configure`."""
+    logger: FilteringBoundLogger = structlog.get_logger(name)
+    return logger
+
+
+class _Output:
+    """structlog's end: one line at a time to whatever standard output is then."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    def msg(self, line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    debug = info = warning = error = critical = exception = msg
+
+
+def _identity(service: str, instance: str) -> Processor:
+    def add(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        event["instance"] = instance
+        event["logger"] = logger.name if logger else event["_record"].name
+        event["trace_id"] = telemetry.current_trace_id()
+        return event
+
+    return add
+
+
+def _for_machines() -> list[Processor]:
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=_as_text)]
+
+
+def _for_people() -> list[Processor]:
+    return [structlog.dev.ConsoleRenderer(timestamp_key="time")]
+
+
+def _as_text(value: Any) -> str:  # noqa: ANN401 - json hands over whatever it can't write
+    return str(value)

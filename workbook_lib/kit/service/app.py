@@ -1,0 +1,111 @@
+"""The service factory: settings and resources in, a FastAPI app with the whole edge out."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Self
+
+from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
+
+from workbook_lib.kit import telemetry
+from workbook_lib.kit.service.access_log import AccessLog
+from workbook_lib.kit.service.handlers import UnexpectedErrors, add_error_handlers
+from workbook_lib.kit.service.health import health_route
+from workbook_lib.kit.service.metrics import Metrics, MetricsMiddleware, metrics_route
+from workbook_lib.kit.service.resources import Resource, Resources, Worker
+from workbook_lib.kit.service.routes import OPERATIONAL_PATHS, RouteTemplates
+from workbook_lib.kit.settings import ServiceSettings
+
+__all__ = ["Service"]
+
+
+class Service:
+    """A service: its app, what it owns, and its lifetime.
+
+    Routes are added to `app`. `async with service:` starts and stops everything but the port; the app's lifespan does
+    the same, and `serve` puts it on the network.
+    """
+
+    def __init__(self, settings: ServiceSettings, *, title: str, resources: Sequence[Resource] = ()) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        # A server's own stop may use up the whole grace time.
+        self._resources = Resources(stop_seconds=settings.stop_grace_seconds + 1)
+        # What takes in work starts after everything that the work needs, and stops before it.
+        self._intake = Resources(stop_seconds=settings.stop_grace_seconds + 1)
+        for resource in resources:
+            self.add_resource(resource)
+        self.app = FastAPI(
+            title=title,
+            lifespan=self._lifespan,
+            max_body_size=settings.max_body_bytes,
+            telemetry=_telemetry(),
+        )
+        self._build_edge()
+
+    def _build_edge(self) -> None:
+        app = self.app
+        add_error_handlers(app)
+        app.include_router(health_route(self.settings, self._resources, self._intake))
+        app.include_router(metrics_route(self.metrics))
+        # Added innermost first. An unexpected error must have become a response before it is counted and logged.
+        app.add_middleware(UnexpectedErrors)
+        app.add_middleware(AccessLog)
+        app.add_middleware(MetricsMiddleware, metrics=self.metrics, templates=RouteTemplates(app))
+
+    def add_resource(self, resource: Resource, name: str | None = None) -> None:
+        """Own `resource`: started in the order added, stopped in reverse. `name` is how /health calls it."""
+        self._resources.add(resource, name)
+
+    def add_rpc(self, server: Resource) -> None:
+        """Serve gRPC beside HTTP, from when all resources are started."""
+        self._intake.add(server, "rpc")
+
+    def add_worker(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """Run a coroutine as long as the service, from when all resources are started; cancelled at stop.
+
+        If it ends by itself, that is logged as an error and /health answers 503.
+        """
+        self._intake.add(Worker(name, run), f"worker {name}")
+
+    async def start(self) -> None:
+        """Start resources, then gRPC and workers; whatever was started is stopped when one fails."""
+        await self._resources.start()
+        try:
+            await self._intake.start()
+        except BaseException:
+            await self._resources.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop workers and gRPC, then resources; harmless when repeated."""
+        await self._intake.stop()
+        await self._resources.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        async with self:
+            yield
+
+
+def _telemetry() -> TelemetryConfig:
+    """FastAPI's own tracing: one SERVER span a request, open while errors are answered, named by route template."""
+
+    def is_operational(scope: Any) -> bool:
+        return scope["path"] in OPERATIONAL_PATHS
+
+    return {
+        "tracer_provider": telemetry.provider(),
+        "metrics": False,
+        "logs": False,
+        "operation_spans": False,
+        "auto_configure": False,
+        "exclude": is_operational,
+    }

@@ -1,0 +1,90 @@
+"""Errors at the edge: whatever goes wrong, the caller gets the one error body, and the process goes on."""
+
+from typing import cast
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from opentelemetry import trace
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from workbook_lib.kit import errors, telemetry
+from workbook_lib.kit.clock import SYSTEM_CLOCK
+from workbook_lib.kit.logs import get_logger
+
+__all__ = ["UnexpectedErrors", "add_error_handlers"]
+
+_log = get_logger(__name__)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer the kit's errors, FastAPI's validation errors and Starlette's 404, 405 and 413 with the one body."""
+    app.add_exception_handler(errors.ServiceError, _service_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+
+
+async def _service_error(_request: Request, raised: Exception) -> Response:
+    error = cast(errors.ServiceError, raised)
+    if error.status >= 500:
+        # The caller reads only a public text; the cause belongs in the log.
+        _log.warning("request failed", error=type(error).__name__, code=error.code, cause=error.message)
+    return _response(error)
+
+
+async def _validation_error(_request: Request, raised: Exception) -> Response:
+    problems = cast(RequestValidationError, raised).errors()
+    details = [{"field": _field(problem["loc"]), "message": problem["msg"]} for problem in problems]
+    return _response(errors.InvalidRequest("The request isn't valid.", details=details))
+
+
+def _field(location: tuple[str | int, ...]) -> str:
+    """Where in the request: `sku` of ("body", "sku"); `body` itself when it isn't JSON at all."""
+    names = location[1:] if len(location) > 1 and isinstance(location[1], str) else location[:1]
+    return ".".join(map(str, names))
+
+
+async def _http_exception(_request: Request, raised: Exception) -> Response:
+    error = cast(HTTPException, raised)
+    if error.status_code < 400:
+        return Response(status_code=error.status_code, headers=error.headers)
+    answer = _response(errors.of_status(error.status_code, str(error.detail)))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _response(error: errors.ServiceError) -> Response:
+    body = errors.error_body(error, telemetry.current_trace_id(), SYSTEM_CLOCK)
+    return Response(body.model_dump_json(exclude_none=True), error.status, media_type="application/json")
+
+
+class UnexpectedErrors:
+    """ASGI middleware: an exception that nobody handles is logged with its traceback and answered with a plain 500.
+
+    Starlette's own last resort raises it again for the server to log a second time; this one ends it here.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        except Exception as error:
+            _log.exception("unexpected error", method=scope["method"], path=scope["path"])
+            trace.get_current_span().record_exception(error)
+            if started:
+                raise  # too late to tell the caller; the server cuts the connection
+            await _response(errors.Internal(str(error)))(scope, receive, send)

@@ -1,0 +1,183 @@
+"""A service as a process: ready, registered, drained on SIGTERM, and an exit status that tells what happened."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import NoReturn, TypeVar
+
+import uvicorn
+import uvloop
+
+from workbook_lib.kit import logs, telemetry
+from workbook_lib.kit.errors import Unavailable
+from workbook_lib.kit.logs import get_logger
+from workbook_lib.kit.service.app import Service
+from workbook_lib.kit.settings import ServiceSettings, SettingsError, load
+
+__all__ = ["main", "serve"]
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+
+_BACKLOG = 2048
+_CONSUL_SECONDS = 2.0
+_FLUSH_SECONDS = 2.0
+
+_log = get_logger(__name__)
+
+
+async def serve(service: Service) -> None:
+    """Run `service` until SIGTERM or SIGINT, then drain: deregister, take no more connections, finish the requests
+    under way (at most `stop_grace_seconds`), stop workers and resources.
+
+    Raises OSError when the port is taken, and whatever a resource's start or the registration raises.
+    """
+    settings = service.settings
+    with contextlib.closing(_bound_socket(settings)) as listener:
+        async with service, contextlib.AsyncExitStack() as registration:
+            server = _Server(
+                uvicorn.Config(
+                    service.app,
+                    http="httptools",
+                    ws="none",
+                    lifespan="off",  # the service's lifetime is this function's
+                    log_config=None,
+                    access_log=False,
+                    backlog=_BACKLOG,
+                    proxy_headers=False,  # X-Forwarded-For alone changes nothing
+                    server_header=False,
+                    timeout_graceful_shutdown=max(1, round(settings.stop_grace_seconds)),
+                ),
+                on_ready=lambda: registration.enter_async_context(_registered(settings)),
+                on_stopping=registration.aclose,
+            )
+            with _signals(server):
+                await server.serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn with two moments of its own: listening, and about to stop listening."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[], Awaitable[None]],
+        on_stopping: Callable[[], Awaitable[None]],
+    ) -> None:
+        super().__init__(config)
+        self._on_ready, self._on_stopping = on_ready, on_stopping
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        try:
+            await self._on_ready()
+        except BaseException:
+            await super().shutdown(sockets)
+            raise
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._on_stopping()
+        await super().shutdown(sockets)
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        # uvicorn's own raises the signal again when it has drained, and the process would end by it instead of with 0.
+        return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _signals(server: uvicorn.Server) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def stop(received: signal.Signals) -> None:
+        _log.info("stopping", signal=received.name)
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _bound_socket(settings: ServiceSettings) -> socket.socket:
+    """Taken before anything is started, so that a taken port is the first thing noticed."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise OSError(
+            error.errno, f"can't listen on {settings.host}:{settings.port}: {error.strerror}"
+        ) from error
+    return listener
+
+
+@contextlib.asynccontextmanager
+async def _registered(settings: ServiceSettings) -> AsyncIterator[None]:
+    """In Consul while open; nothing at all without Consul's address."""
+    if settings.consul_http_addr is None:
+        yield
+        return
+    # Imported where it is needed: its HTTP client is a good part of a small service's start.
+    from workbook_lib.kit.consul import Consul, HttpCheck, Registration
+
+    registration = Registration(
+        id=settings.instance,
+        service=settings.service,
+        address=settings.host,
+        port=settings.port,
+        meta={"grpc_port": str(settings.grpc_port)} if settings.grpc_port else {},
+        check=HttpCheck(
+            url=f"http://{settings.host}:{settings.port}/health",
+            interval_seconds=settings.check_interval_seconds,
+        ),
+    )
+    async with Consul(settings.consul_http_addr, timeout_seconds=_CONSUL_SECONDS) as consul:
+        await consul.register(registration)
+        _log.info("registered", consul=settings.consul_http_addr)
+        try:
+            yield
+        finally:
+            # Consul being away must not keep the service from stopping.
+            try:
+                await consul.deregister(settings.instance)
+                _log.info("deregistered", consul=settings.consul_http_addr)
+            except Unavailable as error:
+                _log.warning("not deregistered", cause=error.message)
+
+
+def main(settings_type: type[SettingsT], build: Callable[[SettingsT], Service]) -> NoReturn:
+    """The whole of a service's `__main__`: settings from `sys.argv`, logs, telemetry, build, serve.
+
+    Ends the process: 0 after a drained stop, 1 when the start failed (the cause is in the log), 2 for settings that
+    can't be used (one line on standard error).
+    """
+    try:
+        settings = load(settings_type, sys.argv[1:])
+    except SettingsError as error:
+        sys.exit(_refused(settings_type, error))
+    logs.configure(settings.service, settings.instance, settings.log_level, settings.environment)
+    tracing = telemetry.configure(settings.service, settings.instance, settings.otlp_endpoint)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(build(settings)))
+    except Exception as error:  # noqa: BLE001 - whatever it was, it ends the process and its cause is logged
+        _log.exception("start failed", cause=str(error))
+        status = 1
+    else:
+        _log.info("stopped")
+        status = 0
+    if not tracing.shutdown(_FLUSH_SECONDS):
+        _log.warning("spans lost", collector=settings.otlp_endpoint)
+    sys.exit(status)
+
+
+def _refused(settings_type: type[ServiceSettings], error: SettingsError) -> int:
+    print(f"{settings_type.model_fields['service'].get_default()}: {error}", file=sys.stderr)
+    return 2

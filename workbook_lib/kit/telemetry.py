@@ -1,0 +1,188 @@
+"""Tracing by OpenTelemetry: one provider for the process, W3C Trace Context and Baggage, OTLP over HTTP.
+
+Spans exist from the start, so that an error always carries a trace id; `configure` gives them a service and a
+destination.
+"""
+
+import os
+import threading
+from collections.abc import Iterable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import propagate, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+if TYPE_CHECKING:
+    import httpx2
+
+__all__ = [
+    "Telemetry",
+    "configure",
+    "context_from_kafka",
+    "current_trace_id",
+    "extract",
+    "inject",
+    "instrument_http",
+    "kafka_headers",
+    "provider",
+    "tracer",
+]
+
+_SCOPE = "workbook_lib.kit"
+_EXPORT_INTERVAL_MS = 300.0
+_EXPORT_TIMEOUT_SECONDS = 2.0
+_QUEUE_SPANS = 16_384
+
+_propagator = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
+
+
+class _Provider(trace.TracerProvider):
+    """The process's provider. What stands behind it can be changed, so a tracer taken early stays good."""
+
+    def __init__(self) -> None:
+        self._sdk: TracerProvider | None = None
+
+    @property
+    def sdk(self) -> TracerProvider:
+        if self._sdk is None:
+            self._sdk = TracerProvider(shutdown_on_exit=False)
+        return self._sdk
+
+    @sdk.setter
+    def sdk(self, sdk: TracerProvider) -> None:
+        self._sdk = sdk
+
+    def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
+        return _Tracer(self, args, kwargs)
+
+
+class _Tracer(trace.Tracer):
+    def __init__(self, owner: _Provider, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._owner, self._args, self._kwargs = owner, args, kwargs
+        self._source: TracerProvider | None = None
+        self._tracer: trace.Tracer
+
+    def _current(self) -> trace.Tracer:
+        sdk = self._owner.sdk
+        if sdk is not self._source:
+            self._tracer, self._source = sdk.get_tracer(*self._args, **self._kwargs), sdk
+        return self._tracer
+
+    def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
+        return self._current().start_span(*args, **kwargs)
+
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
+        return self._current().start_as_current_span(*args, **kwargs)
+
+
+_provider = _Provider()
+_tracer = _provider.get_tracer(_SCOPE)
+
+
+class Telemetry:
+    """A running export of spans; made by `configure`."""
+
+    def __init__(self, sdk: TracerProvider) -> None:
+        self._sdk = sdk
+        self._lock = threading.Lock()
+        self._closing: threading.Thread | None = None
+
+    def add_processor(self, processor: SpanProcessor) -> None:
+        """Hand every span that ends from now on to `processor` too (tests collect spans this way)."""
+        self._sdk.add_span_processor(processor)
+
+    def shutdown(self, timeout_seconds: float = 2.0) -> bool:
+        """Flush what has been collected and end the export; False when that took longer than `timeout_seconds`.
+
+        Blocks the calling thread. Calling it again only waits for the first call's work.
+        """
+        with self._lock:
+            if self._closing is None:
+                # The SDK's own shutdown waits up to 30 s for a collector that doesn't answer.
+                self._closing = threading.Thread(
+                    target=self._sdk.shutdown, name="telemetry-shutdown", daemon=True
+                )
+                self._closing.start()
+        self._closing.join(timeout_seconds)
+        return not self._closing.is_alive()
+
+
+def configure(service: str, instance: str, otlp_endpoint: str | None) -> Telemetry:
+    """Send this process's spans as `service` to a collector's OTLP/HTTP base URL, such as http://127.0.0.1:4318.
+
+    Without an endpoint spans exist and go nowhere. Configuring again (a notebook cell run twice) replaces what was.
+    """
+    # Instrumentations still default to the names of before the HTTP and database conventions became stable.
+    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
+    sdk = TracerProvider(
+        resource=Resource.create({"service.name": service, "service.instance.id": instance}),
+        shutdown_on_exit=False,
+    )
+    if otlp_endpoint:
+        sdk.add_span_processor(_otlp_processor(otlp_endpoint))
+    _provider.sdk = sdk
+    if trace.get_tracer_provider() is not _provider:
+        trace.set_tracer_provider(_provider)
+        propagate.set_global_textmap(_propagator)
+    return Telemetry(sdk)
+
+
+def _otlp_processor(endpoint: str) -> SpanProcessor:
+    # Imported late: half of this module's import time, and needed only where spans are sent.
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_EXPORT_TIMEOUT_SECONDS)
+    return BatchSpanProcessor(
+        exporter, max_queue_size=_QUEUE_SPANS, schedule_delay_millis=_EXPORT_INTERVAL_MS
+    )
+
+
+def provider() -> trace.TracerProvider:
+    """The process's tracer provider, for instrumentations that want one; good before and after `configure`."""
+    return _provider
+
+
+def tracer() -> trace.Tracer:
+    """The tracer for spans opened by hand."""
+    return _tracer
+
+
+def current_trace_id() -> str:
+    """The trace id of the current span as 32 hex digits; empty outside any span."""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else ""
+
+
+def inject(carrier: MutableMapping[str, str]) -> None:
+    """Write the current context into `carrier`: traceparent, tracestate and baggage (W3C)."""
+    _propagator.inject(carrier)
+
+
+def extract(carrier: Mapping[str, str]) -> Context:
+    """The context that `carrier` brings; a missing or malformed traceparent gives one without a parent span."""
+    return _propagator.extract(carrier, context=Context())
+
+
+def kafka_headers() -> list[tuple[str, bytes]]:
+    """The current context as headers of a Kafka record."""
+    carrier: dict[str, str] = {}
+    inject(carrier)
+    return [(name, value.encode()) for name, value in carrier.items()]
+
+
+def context_from_kafka(headers: Iterable[tuple[str, bytes]]) -> Context:
+    """The context that a Kafka record's headers bring."""
+    return extract({name.lower(): value.decode("utf-8", "replace") for name, value in headers})
+
+
+def instrument_http(client: "httpx2.AsyncClient") -> None:
+    """Trace one client: a CLIENT span a request, its context in the request's headers."""
+    from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
+
+    HTTPX2ClientInstrumentor.instrument_client(client, tracer_provider=_provider)
