@@ -23,7 +23,7 @@ from workbook_lib.lab.provision.catalogue import Program, ways
 from workbook_lib.lab.provision.model import ProvisionError, Report
 from workbook_lib.lab.provision.progress import Heartbeat
 
-__all__ = ["CacheEntry", "cache_dir", "platform_key"]
+__all__ = ["CacheEntry", "cache_dir", "check_disk", "platform_key"]
 
 _MARKER = "whole.json"
 _BUILDING = ".building"
@@ -70,8 +70,13 @@ class CacheEntry:
 
     def read(self) -> dict[str, Any] | None:
         """What was recorded when the folder was made whole, or None when there's no whole folder."""
+        return self.read_at(self.folder)
+
+    @staticmethod
+    def read_at(folder: Path) -> dict[str, Any] | None:
+        """What was recorded in a whole folder, or None."""
         try:
-            recorded: dict[str, Any] = json.loads((self.folder / _MARKER).read_bytes())
+            recorded: dict[str, Any] = json.loads((folder / _MARKER).read_bytes())
         except (OSError, ValueError):
             return None
         return recorded
@@ -117,11 +122,13 @@ class CacheEntry:
             _remove(building)
 
     @staticmethod
-    def record(folder: Path, **facts: Any) -> None:
+    def record(folder: Path, **facts: object) -> None:
         """Write the marker that makes a folder whole."""
         (folder / _MARKER).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
 
     def _publish(self, building: Path) -> None:
+        for log in building.glob("*.log"):
+            log.unlink()
         _sync(building)
         if self.folder.exists():
             _remove(self.folder)
@@ -143,6 +150,17 @@ class CacheEntry:
 
     def _lock_file(self) -> FileLock:
         return FileLock(_locks() / f"{self.key}.lock")
+
+
+def check_disk(entry: Program) -> None:
+    """Raise `ProvisionError` when the cache's disk has less room than provisioning needs at its peak."""
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    free_mb = shutil.disk_usage(cache_dir()).free // 1_000_000
+    if free_mb < entry.disk_mb:
+        raise ProvisionError(
+            f"{entry.title} needs {entry.disk_mb} MB of disk while it is provisioned, and {cache_dir()} has "
+            f"{free_mb} MB left: make room, or set WORKBOOK_CACHE to a folder on another disk."
+        )
 
 
 def _locks() -> Path:

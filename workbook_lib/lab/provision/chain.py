@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from pathlib import Path
 
 from workbook_lib.lab.provision import kafka
 from workbook_lib.lab.provision.archives import ArchiveUnavailable, has_archive, unpack_release
-from workbook_lib.lab.provision.cache import CacheEntry, cache_dir
-from workbook_lib.lab.provision.catalogue import CATALOGUE, Program, program
+from workbook_lib.lab.provision.cache import CacheEntry, check_disk
+from workbook_lib.lab.provision.catalogue import Program, program, ways
 from workbook_lib.lab.provision.failures import explained
 from workbook_lib.lab.provision.golang import GO_TOOLS, build_tool
 from workbook_lib.lab.provision.model import Found, How, ProvisionError, Report
@@ -53,9 +52,14 @@ def provision(name: str, *, report: Report) -> Found:
     found = find(name)
     if found is not None:
         return found
-    entry = program(name)
     if name == "kafka":
-        return kafka.provision_kafka(report, provision_java=lambda: provision("java", report=report))
+        return kafka.provision_kafka(
+            report, provision_java=lambda: _provision_into_cache(program("java"), report)
+        )
+    return _provision_into_cache(program(name), report)
+
+
+def _provision_into_cache(entry: Program, report: Report) -> Found:
     cached = CacheEntry(entry)
     with explained(entry), cached.lock(report):
         found = _cached(entry)
@@ -71,18 +75,7 @@ def provision(name: str, *, report: Report) -> Found:
                 folder, program=relative, how=how, source=source, version=entry.version, seconds=seconds
             )
         report(f"{entry.title}: {entry.version} is ready ({seconds:.0f} s)")
-        return Found(name, how, entry.version, cached.folder / relative, source)
-
-
-def check_disk(entry: Program) -> None:
-    """Raise `ProvisionError` when the cache's disk has less room than provisioning needs at its peak."""
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    free_mb = shutil.disk_usage(cache_dir()).free // 1_000_000
-    if free_mb < entry.disk_mb:
-        raise ProvisionError(
-            f"{entry.title} needs {entry.disk_mb} MB of disk while it is provisioned, and {cache_dir()} has {free_mb} MB "
-            "left: make room, or set WORKBOOK_CACHE to a folder on another disk."
-        )
+        return Found(entry.name, how, entry.version, cached.folder / relative, source)
 
 
 def _endpoint(entry: Program) -> Found | None:
@@ -116,11 +109,9 @@ def _make(entry: Program, folder: Path, report: Report) -> tuple[How, str, str]:
 
 
 def _go_build(entry: Program, folder: Path, report: Report) -> str:
-    go = find("go") or provision("go", report=report)
-    assert go.path is not None
+    go = find("go") or _provision_into_cache(program("go"), report)
+    if go.path is None:
+        raise ProvisionError(f"Go was found, but not where: {ways(program('go'))}.")
     build_tool(entry.name, go.path, folder / entry.name, report)
     note = GO_TOOLS[entry.name].note
     return f"Go module, built with Go {go.version}{', ' if note else ''}{note}"
-
-
-assert set(_WHEEL_PROGRAMS) | set(GO_TOOLS) | {"kafka"} == set(CATALOGUE)

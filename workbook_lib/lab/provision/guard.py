@@ -25,8 +25,7 @@ def main(argv: list[str]) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
-    # Ctrl-C reaches this process too; the starter then closes standard input.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     threading.Thread(target=end_with_starter, daemon=True).start()
     code = process.wait()
     return code if code >= 0 else 128 - code

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from workbook_lib.lab.provision.model import Report
 
-__all__ = ["Heartbeat", "StepFailed", "run_step"]
+__all__ = ["Heartbeat", "StepFailed", "guarded", "run_step", "tail"]
 
+_END_SECONDS = 20.0
 _GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -43,7 +44,7 @@ class Heartbeat:
         elapsed = self.elapsed_seconds
         if elapsed < self._next:
             return
-        seen = f" ({elapsed:.0f} s{', ' if detail else ''}{detail})" if self._next else ""
+        seen = f": {elapsed:.0f} s{', ' if detail else ''}{detail}" if self._next else ""
         self._report(self._what + seen)
         self._next = elapsed + (5.0 if elapsed < 30 else 15.0)
 
@@ -67,6 +68,24 @@ def run_step(
     """
     heartbeat = Heartbeat(what, report)
     heartbeat.beat()
+    with guarded(argv, log, env=env, cwd=cwd) as process:
+        code = _wait(process, heartbeat, log, timeout_seconds, activity)
+    printed = log.read_text(errors="replace")
+    if code is None:
+        raise StepFailed(f"it took longer than {timeout_seconds:.0f} s", tail(printed))
+    if code != 0:
+        raise StepFailed(f"{Path(argv[0]).name} exited with code {code}", tail(printed))
+    return printed
+
+
+@contextmanager
+def guarded(
+    argv: list[str], log: Path, *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that runs at most as long as the block and as this process; its output goes to `log`.
+
+    `terminate` asks the program itself to end; leaving the block kills what is left of it.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-S", "-E", str(_GUARD), *argv],
@@ -74,18 +93,17 @@ def run_step(
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=cwd,
-            env=dict(env) if env is not None else dict(os.environ),
+            env=env,
+            start_new_session=True,  # Ctrl-C reaches the starter alone, which then ends the block
         )
     try:
-        code = _wait(process, heartbeat, log, timeout_seconds, activity)
+        yield process
     finally:
-        _end(process)
-    printed = log.read_text(errors="replace")
-    if code is None:
-        raise StepFailed(f"it took longer than {timeout_seconds:.0f} s", _tail(printed))
-    if code != 0:
-        raise StepFailed(f"{Path(argv[0]).name} exited with code {code}", _tail(printed))
-    return printed
+        try:
+            process.communicate(timeout=_END_SECONDS)  # closes standard input: the guard then ends all
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=_END_SECONDS)
 
 
 def _wait(
@@ -103,16 +121,6 @@ def _wait(
     return None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    # The guard ends its program when its standard input closes.
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(timeout=10)
-
-
-def _tail(printed: str, lines: int = 6) -> str:
+def tail(printed: str, lines: int = 6) -> str:
+    """The last lines that aren't blank."""
     return "\n".join([line for line in printed.splitlines() if line.strip()][-lines:])
