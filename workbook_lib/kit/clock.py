@@ -1,4 +1,4 @@
-"""Time for kit: the only `now`, `monotonic` and `sleep` that its modules use, so that tests can move time themselves."""
+"""Time: the only `now`, `monotonic` and `sleep` that kit uses, so that tests move time themselves."""
 
 import asyncio
 import heapq
@@ -77,7 +77,7 @@ class ManualClock:
         await waiter
 
     async def advance(self, seconds: float) -> None:
-        """Move time forward, stopping at each sleeper that comes due: it runs before the next one is woken."""
+        """Move time forward, stopping at each sleeper that comes due: it runs before the next is woken."""
         await self._settle()
         target = self._elapsed_seconds + seconds
         while self._sleepers and self._sleepers[0][0] <= target:
@@ -89,6 +89,6 @@ class ManualClock:
 
     @staticmethod
     async def _settle() -> None:
-        # A woken task may wake others before it sleeps again; a few turns of the loop let such a chain run out.
+        # A woken task may wake others before it sleeps again; some turns of the loop let that run out.
         for _ in range(20):
             await asyncio.sleep(0)

@@ -14,8 +14,8 @@
     ├── Unavailable            50301     503  yes
     └── DeadlineExceeded       50401     504  yes
 
-A code is its status times 100 plus a number of the service's own (1 is the plain case), so a service may subclass
-with, say, 40902 and callers that don't know it still see a conflict.
+A code is its status times 100 plus a number of the service's own (1 is the plain case): a service may have a
+subclass with 40902, and callers that don't know it still see a conflict.
 """
 
 from collections.abc import Mapping
@@ -49,8 +49,8 @@ __all__ = [
 class ServiceError(Exception):
     """An error with a meaning for the caller. `details` is shown to the caller as it is.
 
-    `public_message` is what a caller reads instead of `message`, which may tell too much of the inside; None shows
-    `message` itself.
+    `public_message` is what a caller reads instead of `message`, which may tell too much of the inside; None
+    shows `message` itself.
     """
 
     code: int = 50001
@@ -58,7 +58,7 @@ class ServiceError(Exception):
     retryable: ClassVar[bool] = False
     public_message: ClassVar[str | None] = None
 
-    def __init__(self, message: str, *, details: Any = None) -> None:
+    def __init__(self, message: str, *, details: object = None) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
@@ -178,7 +178,9 @@ _BY_STATUS: Mapping[int, type[ServiceError]] = {
 class ErrorBody(BaseModel):
     """What a caller gets for every error, whatever went wrong."""
 
-    code: int = Field(description="status × 100 plus a number of the service's own", examples=[40401])
+    code: int = Field(
+        description="its status times 100, plus a number of the service's own", examples=[40401]
+    )
     message: str = Field(description="for people; never parse it")
     timestamp: str = Field(description="RFC 3339, UTC", examples=["2026-01-01T00:00:00.000Z"])
     traceId: str = Field(description="W3C trace id of the request, 32 hex digits; the same in Jaeger")  # noqa: N815
@@ -186,7 +188,7 @@ class ErrorBody(BaseModel):
 
 
 def error_body(error: ServiceError, trace_id: str, clock: Clock) -> ErrorBody:
-    """The body that tells a caller of `error`; messages that aren't for callers are replaced by their public text."""
+    """The body that tells a caller of `error`, with its public message if it has one."""
     return ErrorBody(
         code=error.code,
         message=error.public_message or error.message,
@@ -196,8 +198,8 @@ def error_body(error: ServiceError, trace_id: str, clock: Clock) -> ErrorBody:
     )
 
 
-def of_status(status: int, message: str, *, details: Any = None) -> ServiceError:
-    """The error for an HTTP status of 400 or above; an unlisted one becomes the plain kind of its class (4xx, 5xx)."""
+def of_status(status: int, message: str, *, details: object = None) -> ServiceError:
+    """The error for an HTTP status of 400 or above; for an unlisted one, the plain kind of its class."""
     kind = _BY_STATUS.get(status) or (InvalidRequest if status < 500 else DependencyFailed)
     error = kind(message, details=details)
     if kind.status != status:
@@ -206,7 +208,7 @@ def of_status(status: int, message: str, *, details: Any = None) -> ServiceError
 
 
 def from_body(status: int, body: Mapping[str, Any]) -> ServiceError:
-    """Rebuild, on the caller's side, the error that a service answered with; `body` may lack any of its fields."""
+    """Rebuild, on the caller's side, the error that a service answered with; `body` may lack any field."""
     error = of_status(status, str(body.get("message") or f"HTTP {status}"), details=body.get("details"))
     code = body.get("code")
     if isinstance(code, int) and code // 100 == status:

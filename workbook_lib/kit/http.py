@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import httpx2
 
@@ -14,12 +14,18 @@ if TYPE_CHECKING:
 __all__ = ["HttpClient"]
 
 
+class _Options(TypedDict, total=False):
+    json: Any
+    headers: Mapping[str, str]
+    params: Mapping[str, str | int | float | bool]
+
+
 class HttpClient:
     """Calls one service, at a base URL or at the instances that discovery finds.
 
-    Usable as soon as it is made; as a resource of a service it is closed with it. Every call has a deadline and
-    raises the kit's errors: the one that the service answered with, `Unavailable` when it can't be reached,
-    `DeadlineExceeded` when it doesn't answer in `timeout_seconds`.
+    A resource: start it, or let a service do so. Every call has a deadline and raises the kit's errors: the
+    one that the service answered with, `Unavailable` when it can't be reached, `DeadlineExceeded` when it
+    doesn't answer in `timeout_seconds`.
     """
 
     def __init__(self, source: "str | Instances", *, timeout_seconds: float = 2.0) -> None:
@@ -39,32 +45,24 @@ class HttpClient:
         if client is not None:
             await client.aclose()
 
-    async def get(self, path: str, **options: Any) -> httpx2.Response:
+    async def get(self, path: str, **options: Unpack[_Options]) -> httpx2.Response:
         """`request` with GET."""
         return await self.request("GET", path, **options)
 
-    async def post(self, path: str, **options: Any) -> httpx2.Response:
+    async def post(self, path: str, **options: Unpack[_Options]) -> httpx2.Response:
         """`request` with POST."""
         return await self.request("POST", path, **options)
 
-    async def put(self, path: str, **options: Any) -> httpx2.Response:
+    async def put(self, path: str, **options: Unpack[_Options]) -> httpx2.Response:
         """`request` with PUT."""
         return await self.request("PUT", path, **options)
 
-    async def delete(self, path: str, **options: Any) -> httpx2.Response:
+    async def delete(self, path: str, **options: Unpack[_Options]) -> httpx2.Response:
         """`request` with DELETE."""
         return await self.request("DELETE", path, **options)
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: Any = None,
-        headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str | int | float | bool] | None = None,
-    ) -> httpx2.Response:
-        """Send one request to the next instance and return its answer; raises a `ServiceError` for 400 and above."""
+    async def request(self, method: str, path: str, **options: Unpack[_Options]) -> httpx2.Response:
+        """Send one request to the next instance; raises the `ServiceError` of an answer of 400 and above."""
         if self._client is None:
             raise errors.Unavailable("the HTTP client isn't started")
         base = self._source if isinstance(self._source, str) else self._source.next().url
@@ -72,7 +70,7 @@ class HttpClient:
         try:
             # httpx limits each phase of a call; the caller was promised a limit on the whole.
             async with asyncio.timeout(self._timeout_seconds):
-                answer = await self._client.request(method, url, json=json, headers=headers, params=params)
+                answer = await self._client.request(method, url, **options)
         except (httpx2.TimeoutException, TimeoutError) as error:
             raise errors.DeadlineExceeded(
                 f"{method} {url}: no answer in {self._timeout_seconds} s"

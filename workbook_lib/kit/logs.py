@@ -1,8 +1,7 @@
-"""Logs as JSON lines on standard output, each with time, level, service, instance, logger, trace_id and event."""
+"""Logs as JSON lines on standard output, each with time, level, event, service, instance and trace_id."""
 
 import logging
 import sys
-from typing import Any
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
@@ -42,7 +41,7 @@ def configure(service: str, instance: str, level: str = "INFO", environment: str
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
-    """A logger whose lines name the part of the program that they come from; may be taken before `configure`."""
+    """A logger whose lines name the part of the program they come from; good before `configure` too."""
     logger: FilteringBoundLogger = structlog.get_logger(name)
     return logger
 
@@ -62,22 +61,23 @@ class _Output:
 
 def _identity(service: str, instance: str) -> Processor:
     def add(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        event["service"] = service
-        event["instance"] = instance
-        event["logger"] = logger.name if logger else event["_record"].name
-        event["trace_id"] = telemetry.current_trace_id()
-        return event
+        return {
+            "time": event.pop("time"),
+            "level": event.pop("level"),
+            "event": event.pop("event"),
+            "service": service,
+            "instance": instance,
+            "logger": logger.name if logger else event["_record"].name,
+            "trace_id": telemetry.current_trace_id(),
+            **event,
+        }
 
     return add
 
 
 def _for_machines() -> list[Processor]:
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=_as_text)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
 
 
 def _for_people() -> list[Processor]:
     return [structlog.dev.ConsoleRenderer(timestamp_key="time")]
-
-
-def _as_text(value: Any) -> str:  # noqa: ANN401 - json hands over whatever it can't write
-    return str(value)

@@ -1,8 +1,8 @@
-"""A service's settings, in three layers: a `--config` file, over it the environment, over it the command line.
+"""A service's settings in three layers: a `--config` file, over it the environment, over it the command line.
 
-Each field is documented where it is declared and nowhere else; `--help` and `explain` read it from there. A service's
-own variable (USERS_DATABASE_URL) wins over the one that all share (DATABASE_URL). `${NAME}` in a value is replaced by
-the environment's NAME.
+Each field is documented where it is declared and nowhere else; `--help` and `explain` read it from there. A
+service's own variable (USERS_DATABASE_URL) wins over the one that all share (DATABASE_URL). `${NAME}` in a
+value is replaced by the environment's NAME.
 """
 
 import argparse
@@ -58,7 +58,7 @@ class Origin(NamedTuple):
 
 
 class ServiceSettings(BaseSettings):
-    """What every service can be told. A service subclasses it with its name, port, `env_prefix` and further fields."""
+    """What every service can be told; each subclasses it with its name, port, `env_prefix` and fields."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -91,14 +91,18 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Given values first, then the environment; files and the command line are `load`'s business."""
         return init_settings, _Environment(settings_cls)
 
     @field_validator("log_level", mode="before")
     @classmethod
-    def _upper(cls, value: Any) -> Any:
+    def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
     @field_validator("consul_http_addr")
@@ -138,7 +142,7 @@ class WithKafka(ServiceSettings):
 
 
 class _Environment(PydanticBaseSettingsSource):
-    """Values from environment variables: the service's own before the shared one; an empty one counts as unset."""
+    """Values from variables, the service's own before the shared one; an empty one counts as unset."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         for variable in _variables(self.settings_cls, field_name):
@@ -165,7 +169,7 @@ def _variables(settings_type: type[BaseSettings], field_name: str) -> list[str]:
     return [own, shared] if shared else [own]
 
 
-def _read_text(text: str, name: str, is_complex: bool) -> Any:
+def _read_text(text: str, name: str, is_complex: bool) -> object:
     if not is_complex:
         return _resolved(text, name)
     try:
@@ -174,10 +178,10 @@ def _read_text(text: str, name: str, is_complex: bool) -> Any:
         raise SettingsError(f"{name}: not JSON ({error})") from error
 
 
-def _resolved(value: Any, name: str) -> Any:
+def _resolved(value: object, name: str) -> object:
     """`value` with each ${VARIABLE} in its strings replaced from the environment."""
     if isinstance(value, Mapping):
-        return {key: _resolved(inner, f"{name}.{key}" if name else str(key)) for key, inner in value.items()}
+        return {key: _resolved(inner, f"{name}.{key}") for key, inner in value.items()}
     if isinstance(value, list):
         return [_resolved(inner, name) for inner in value]
     if not isinstance(value, str):
@@ -195,12 +199,12 @@ def _resolved(value: Any, name: str) -> Any:
 def load(settings_type: type[SettingsT], argv: Sequence[str] = ()) -> SettingsT:
     """Settings from all layers; `argv` is the command line without the program.
 
-    `--help` prints every setting and exits. Raises SettingsError for a value, file or name that can't be used.
+    `--help` prints every setting and exits. Raises SettingsError for a value, file or name that is no good.
     """
     environment = _Environment(settings_type)
     given = vars(_parser(settings_type).parse_args(argv))
     file = given.pop("config")
-    from_file = _resolved(_read_file(Path(file)), "") if file else {}
+    from_file = _read_file(Path(file)) if file else {}
     found = environment.found()
     from_argv = {
         name: _read_text(text, name, environment.field_is_complex(settings_type.model_fields[name]))
@@ -242,10 +246,10 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"--config {path}: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise SettingsError(f"--config {path}: must hold names and values")
-    return content
+    return {str(name): _resolved(value, str(name)) for name, value in content.items()}
 
 
-def _parse_yaml(text: str) -> Any:
+def _parse_yaml(text: str) -> object:
     import yaml  # comes with uvicorn[standard]; imported only where such a file is used
 
     return yaml.safe_load(text) or {}
@@ -284,7 +288,7 @@ def _parser(settings_type: type[ServiceSettings]) -> argparse.ArgumentParser:
     return parser
 
 
-def _masked(value: Any) -> str:
+def _masked(value: object) -> str:
     # str() of a SecretStr already hides it; a URL may hold a password as well.
     return _PASSWORD_IN_URL.sub(r"\1:***", str(value))
 

@@ -57,7 +57,7 @@ class _Provider(trace.TracerProvider):
     def sdk(self, sdk: TracerProvider) -> None:
         self._sdk = sdk
 
-    def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:
+    def get_tracer(self, *args: Any, **kwargs: Any) -> trace.Tracer:  # noqa: ANN401 - passed on as they are
         return _Tracer(self, args, kwargs)
 
 
@@ -73,10 +73,10 @@ class _Tracer(trace.Tracer):
             self._tracer, self._source = sdk.get_tracer(*self._args, **self._kwargs), sdk
         return self._tracer
 
-    def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:
+    def start_span(self, *args: Any, **kwargs: Any) -> trace.Span:  # noqa: ANN401 - passed on as they are
         return self._current().start_span(*args, **kwargs)
 
-    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on as they are
         return self._current().start_as_current_span(*args, **kwargs)
 
 
@@ -97,7 +97,7 @@ class Telemetry:
         self._sdk.add_span_processor(processor)
 
     def shutdown(self, timeout_seconds: float = 2.0) -> bool:
-        """Flush what has been collected and end the export; False when that took longer than `timeout_seconds`.
+        """Flush what has been collected and end the export; False when `timeout_seconds` weren't enough.
 
         Blocks the calling thread. Calling it again only waits for the first call's work.
         """
@@ -115,9 +115,10 @@ class Telemetry:
 def configure(service: str, instance: str, otlp_endpoint: str | None) -> Telemetry:
     """Send this process's spans as `service` to a collector's OTLP/HTTP base URL, such as http://127.0.0.1:4318.
 
-    Without an endpoint spans exist and go nowhere. Configuring again (a notebook cell run twice) replaces what was.
+    Without an endpoint spans exist and go nowhere. Configuring again, as a cell run twice does, replaces what
+    was.
     """
-    # Instrumentations still default to the names of before the HTTP and database conventions became stable.
+    # Instrumentations default to the attribute names from before these conventions were stable.
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
     sdk = TracerProvider(
         resource=Resource.create({"service.name": service, "service.instance.id": instance}),
@@ -144,7 +145,7 @@ def _otlp_processor(endpoint: str) -> SpanProcessor:
 
 
 def provider() -> trace.TracerProvider:
-    """The process's tracer provider, for instrumentations that want one; good before and after `configure`."""
+    """The process's tracer provider, for instrumentations that want one; good before `configure` too."""
     return _provider
 
 
@@ -165,7 +166,7 @@ def inject(carrier: MutableMapping[str, str]) -> None:
 
 
 def extract(carrier: Mapping[str, str]) -> Context:
-    """The context that `carrier` brings; a missing or malformed traceparent gives one without a parent span."""
+    """The context that `carrier` brings; with a missing or malformed traceparent, one without a parent."""
     return _propagator.extract(carrier, context=Context())
 
 
@@ -185,4 +186,5 @@ def instrument_http(client: "httpx2.AsyncClient") -> None:
     """Trace one client: a CLIENT span a request, its context in the request's headers."""
     from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
 
-    HTTPX2ClientInstrumentor.instrument_client(client, tracer_provider=_provider)
+    # Its annotation knows httpx only; it is the instrumentor for httpx2.
+    HTTPX2ClientInstrumentor.instrument_client(client, tracer_provider=_provider)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The service factory: an app with errors, health, metrics, logs and tracing, and a process that starts and stops well."""
+"""The service factory: an app with its whole edge, and a process that starts, drains and ends well."""
 
 from workbook_lib.kit.service.app import Service
 from workbook_lib.kit.service.resources import Resource

@@ -19,6 +19,7 @@ class AccessLog:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, then log it."""
         if scope["type"] != "http" or scope["path"] in OPERATIONAL_PATHS:
             await self._app(scope, receive, send)
             return

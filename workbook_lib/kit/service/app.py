@@ -1,7 +1,7 @@
 """The service factory: settings and resources in, a FastAPI app with the whole edge out."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Self
 
 from fastapi import FastAPI
@@ -22,8 +22,8 @@ __all__ = ["Service"]
 class Service:
     """A service: its app, what it owns, and its lifetime.
 
-    Routes are added to `app`. `async with service:` starts and stops everything but the port; the app's lifespan does
-    the same, and `serve` puts it on the network.
+    Routes are added to `app`. `async with service:` starts and stops everything but the port; the app's
+    lifespan does the same, and `serve` puts it on the network.
     """
 
     def __init__(self, settings: ServiceSettings, *, title: str, resources: Sequence[Resource] = ()) -> None:
@@ -48,7 +48,7 @@ class Service:
         add_error_handlers(app)
         app.include_router(health_route(self.settings, self._resources, self._intake))
         app.include_router(metrics_route(self.metrics))
-        # Added innermost first. An unexpected error must have become a response before it is counted and logged.
+        # Innermost first: an unexpected error must have become a response before it is logged and counted.
         app.add_middleware(UnexpectedErrors)
         app.add_middleware(AccessLog)
         app.add_middleware(MetricsMiddleware, metrics=self.metrics, templates=RouteTemplates(app))
@@ -96,9 +96,9 @@ class Service:
 
 
 def _telemetry() -> TelemetryConfig:
-    """FastAPI's own tracing: one SERVER span a request, open while errors are answered, named by route template."""
+    """FastAPI's own tracing: a SERVER span a request, current while errors are answered too."""
 
-    def is_operational(scope: Any) -> bool:
+    def is_operational(scope: MutableMapping[str, Any]) -> bool:
         return scope["path"] in OPERATIONAL_PATHS
 
     return {

@@ -20,14 +20,14 @@ _log = get_logger(__name__)
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer the kit's errors, FastAPI's validation errors and Starlette's 404, 405 and 413 with the one body."""
+    """Answer the kit's errors, FastAPI's on validation and Starlette's 404, 405 and 413 with the one body."""
     app.add_exception_handler(errors.ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
 
 
 async def _service_error(_request: Request, raised: Exception) -> Response:
-    error = cast(errors.ServiceError, raised)
+    error = cast("errors.ServiceError", raised)
     if error.status >= 500:
         # The caller reads only a public text; the cause belongs in the log.
         _log.warning("request failed", error=type(error).__name__, code=error.code, cause=error.message)
@@ -35,7 +35,7 @@ async def _service_error(_request: Request, raised: Exception) -> Response:
 
 
 async def _validation_error(_request: Request, raised: Exception) -> Response:
-    problems = cast(RequestValidationError, raised).errors()
+    problems = cast("RequestValidationError", raised).errors()
     details = [{"field": _field(problem["loc"]), "message": problem["msg"]} for problem in problems]
     return _response(errors.InvalidRequest("The request isn't valid.", details=details))
 
@@ -47,7 +47,7 @@ def _field(location: tuple[str | int, ...]) -> str:
 
 
 async def _http_exception(_request: Request, raised: Exception) -> Response:
-    error = cast(HTTPException, raised)
+    error = cast("HTTPException", raised)
     if error.status_code < 400:
         return Response(status_code=error.status_code, headers=error.headers)
     answer = _response(errors.of_status(error.status_code, str(error.detail)))
@@ -61,15 +61,16 @@ def _response(error: errors.ServiceError) -> Response:
 
 
 class UnexpectedErrors:
-    """ASGI middleware: an exception that nobody handles is logged with its traceback and answered with a plain 500.
+    """ASGI middleware: an exception that nobody handles is logged with its traceback and answered with a 500.
 
-    Starlette's own last resort raises it again for the server to log a second time; this one ends it here.
+    Starlette's own last resort raises it again, for the server to log a second time; here it ends.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and answer for it if need be."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

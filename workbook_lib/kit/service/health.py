@@ -20,7 +20,7 @@ _log = get_logger(__name__)
 
 
 class Health(BaseModel):
-    """The state of one instance; status 503 when it is failing, so that Consul takes it out of the passing list."""
+    """The state of one instance; a failing one answers 503 and so leaves Consul's passing list."""
 
     status: Literal["ok", "failing"]
     service: str
@@ -53,7 +53,7 @@ async def _result(name: str, check: Callable[[], Awaitable[None]]) -> str:
         await asyncio.wait_for(check(), _CHECK_SECONDS)
     except TimeoutError:
         return f"no answer in {_CHECK_SECONDS:g} s"
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a check raises is its result
         _log.warning("health check failed", check=name, cause=repr(error))
         # The text of a foreign error may hold an address or a password.
         return error.message if isinstance(error, ServiceError) else type(error).__name__

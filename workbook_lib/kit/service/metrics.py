@@ -55,6 +55,7 @@ class MetricsMiddleware:
         self._templates = templates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, then count it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

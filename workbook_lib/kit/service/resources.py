@@ -13,7 +13,7 @@ _log = get_logger(__name__)
 
 
 class Resource(Protocol):
-    """Something with a lifetime: a pool, a client, a server. It may also have `async check()`, which raises when sick."""
+    """Something with a lifetime: a pool, a client, a server; maybe with `async check()`, which raises when sick."""
 
     async def start(self) -> None:
         """Get ready; raises when that fails. Cancelling is safe."""
@@ -55,7 +55,7 @@ class Worker:
             await self._run()
             self._cause = "ended by itself"
             _log.error("worker ended", worker=self.name)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is reported by /health and in the log
             self._cause = f"died: {type(error).__name__}"
             _log.exception("worker died", worker=self.name)
 
@@ -87,12 +87,12 @@ class Resources:
             raise
 
     async def stop(self) -> None:
-        """Stop in reverse order, each within a bound; a failure is logged and doesn't keep the others running."""
+        """Stop in reverse order, each within a bound; one that fails is logged and the others still stop."""
         while self._started:
             name, resource = self._started.pop()
             try:
                 await asyncio.wait_for(resource.stop(), self._stop_seconds)
-            except Exception:
+            except Exception:  # noqa: BLE001 - the others must stop too
                 _log.exception("resource didn't stop", resource=name)
 
     def checks(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:

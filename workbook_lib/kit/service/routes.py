@@ -1,4 +1,4 @@
-"""What the edge calls a request: its route's template keeps metric series bounded, its status is known even cut off."""
+"""What the edge calls a request: the template of its route, which keeps the number of series bounded."""
 
 from collections import defaultdict
 
@@ -16,10 +16,10 @@ OPERATIONAL_PATHS = frozenset({"/health", "/metrics"})
 
 
 class RouteTemplates:
-    """The templates of an app's routes, prefixes of included routers and mounts included.
+    """The templates of an app's routes, with the prefixes of included routers.
 
-    Since FastAPI 0.137 routes form a tree: `scope["route"]` is the leaf as it was declared, without the prefixes, and
-    a router included twice has the same leaves twice. The whole template is in the route contexts.
+    Since FastAPI 0.137 routes form a tree: `scope["route"]` is the leaf as it was declared, without prefixes,
+    and a router included twice has the same leaves twice. Only the route contexts know the whole template.
     """
 
     def __init__(self, app: FastAPI) -> None:
@@ -27,7 +27,7 @@ class RouteTemplates:
         self._contexts: dict[int, list[RouteContext]] | None = None
 
     def template(self, scope: Scope) -> str:
-        """The template of the route that answered `scope`, such as /users/{user_id}; NO_ROUTE when none did."""
+        """The template of the route that answered, such as /users/{user_id}; NO_ROUTE when none did."""
         route = scope.get("route")
         if route is None:
             return NO_ROUTE

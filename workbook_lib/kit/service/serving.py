@@ -1,4 +1,4 @@
-"""A service as a process: ready, registered, drained on SIGTERM, and an exit status that tells what happened."""
+"""A service as a process: ready, registered, drained on SIGTERM, its exit status telling how it went."""
 
 import asyncio
 import contextlib
@@ -29,8 +29,10 @@ _log = get_logger(__name__)
 
 
 async def serve(service: Service) -> None:
-    """Run `service` until SIGTERM or SIGINT, then drain: deregister, take no more connections, finish the requests
-    under way (at most `stop_grace_seconds`), stop workers and resources.
+    """Run `service` until SIGTERM or SIGINT, then drain it.
+
+    Draining: deregister, take no more connections, finish the requests under way (for at most
+    `stop_grace_seconds`), stop workers and gRPC, then resources.
 
     Raises OSError when the port is taken, and whatever a resource's start or the registration raises.
     """
@@ -82,7 +84,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        # uvicorn's own raises the signal again when it has drained, and the process would end by it instead of with 0.
+        # uvicorn's own raises the signal again after draining: the process would end by it, not with 0.
         return contextlib.nullcontext()
 
 
@@ -155,8 +157,8 @@ async def _registered(settings: ServiceSettings) -> AsyncIterator[None]:
 def main(settings_type: type[SettingsT], build: Callable[[SettingsT], Service]) -> NoReturn:
     """The whole of a service's `__main__`: settings from `sys.argv`, logs, telemetry, build, serve.
 
-    Ends the process: 0 after a drained stop, 1 when the start failed (the cause is in the log), 2 for settings that
-    can't be used (one line on standard error).
+    Ends the process: 0 after a drained stop, 1 when it couldn't start (the cause is in the log), 2 for
+    settings that can't be used (one line on standard error).
     """
     try:
         settings = load(settings_type, sys.argv[1:])
