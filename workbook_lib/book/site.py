@@ -1,0 +1,180 @@
+"""The pages: executed notebooks as a site that needs no network, with an index of what was measured.
+
+Sphinx with myst-nb and sphinx-book-theme, because it renders offline and only what has changed. Nothing is
+executed here: a page shows what the run of its chapter left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from workbook_lib.book.chapters import Chapter
+from workbook_lib.book.report import ChapterResult, Report
+from workbook_lib.book.runner import executed_folder
+from workbook_lib.lab.run_folder import project_root
+
+__all__ = ["SiteError", "build"]
+
+_THEME = Path(__file__).with_name("theme")
+_CONFIGURATION: dict[str, Any] = {
+    "project": "Microservices Workbook",
+    "extensions": ["myst_nb"],
+    "html_theme": "sphinx_book_theme",
+    "html_title": "Microservices Workbook",
+    "html_favicon": str(_THEME / "favicon.svg"),
+    "html_static_path": [str(_THEME)],
+    "html_css_files": ["workbook.css"],
+    "html_sourcelink_suffix": "",
+    "html_show_sphinx": False,
+    "html_copyright": "",
+    "html_show_copyright": False,
+    "html_theme_options": {
+        "logo": {"text": "Microservices Workbook", "image_light": "logo.svg", "image_dark": "logo.svg"},
+        "show_toc_level": 2,
+        "home_page_in_toc": True,
+        "use_fullscreen_button": False,
+        "use_issues_button": False,
+        "pygments_light_style": "friendly",
+        "pygments_dark_style": "github-dark",
+    },
+    "language": "en",
+    "nb_execution_mode": "off",
+    "nb_merge_streams": True,
+    "myst_enable_extensions": ["colon_fence", "deflist"],
+    "myst_heading_anchors": 3,
+    # Links into the project's files and to chapters that haven't run have no page here.
+    "suppress_warnings": ["myst.xref_missing", "myst.header", "mystnb.unknown_mime_type", "toc.not_included"],
+}
+
+
+class SiteError(RuntimeError):
+    """The pages couldn't be built; the message holds Sphinx's own."""
+
+
+def build(out: Path, chapters: Sequence[Chapter], report: Report) -> Path:
+    """Render the chapters that have results in `report` into `out`; returns the index page.
+
+    Only pages whose content has changed since the last call are rendered again. Raises `SiteError`.
+    """
+    from sphinx.application import Sphinx
+    from sphinx.errors import SphinxError
+
+    work = _work_folder(out)
+    source = work / "source"
+    source.mkdir(parents=True, exist_ok=True)
+    pages = _write_sources(source, out, report)
+    _write_if_changed(source / "index.md", _index(chapters, report, pages))
+    warnings = io.StringIO()
+    try:
+        app = Sphinx(
+            srcdir=source,
+            confdir=None,
+            outdir=out,
+            doctreedir=work / "doctrees",
+            buildername="html",
+            confoverrides=_CONFIGURATION,
+            status=None,
+            warning=warnings,
+        )
+        app.build()
+    except (SphinxError, OSError) as error:
+        raise SiteError(f"the pages couldn't be built: {error}\n{warnings.getvalue()}") from error
+    return out / "index.html"
+
+
+def _work_folder(out: Path) -> Path:
+    """Sphinx's sources and pickles, kept for the next build and apart from what is published."""
+    key = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:10]
+    return project_root() / ".workbook" / "site" / f"{out.name}-{key}"
+
+
+def _write_sources(source: Path, out: Path, report: Report) -> set[str]:
+    """Put every executed notebook, with a line on its run, into Sphinx's source; the names of these pages."""
+    pages = set()
+    for result in report.chapters:
+        executed = executed_folder(out) / f"{result.notebook}.ipynb"
+        if not executed.exists():
+            continue
+        notebook = json.loads(executed.read_bytes())
+        after_title = next((i + 1 for i, cell in enumerate(notebook["cells"]) if _has_title(cell)), 0)
+        note = {
+            "cell_type": "markdown",
+            "id": "workbook-run",
+            "metadata": {},
+            "source": _run_note(result, report),
+        }
+        notebook["cells"].insert(after_title, note)
+        notebook["metadata"].pop("papermill", None)  # its times would make every page new
+        _write_if_changed(source / executed.name, json.dumps(notebook))
+        pages.add(result.notebook)
+    for stale in source.glob("*.ipynb"):
+        if stale.stem not in pages:
+            stale.unlink()
+    return pages
+
+
+def _has_title(cell: dict[str, Any]) -> bool:
+    return cell["cell_type"] == "markdown" and "".join(cell["source"]).lstrip().startswith("# ")
+
+
+def _run_note(result: ChapterResult, report: Report) -> str:
+    machine = report.machine
+    where = f"{machine.system}, {machine.cpus} CPUs, {machine.memory_gb:g} GB, Python {machine.python}"
+    measured = f"{result.seconds:.1f} s · {result.peak_mb:.0f} MB at most · {where} · {result.finished}"
+    line = f'<p class="wb-run">{_badge(result)} <span>{html.escape(measured)}</span></p>\n'
+    error = result.first_error
+    if error is None:
+        return line
+    cell = "" if error.cell is None else f"in code cell {error.cell}: "
+    said = html.escape(f"{cell}{error.name}: {error.message}")
+    logs = "".join(
+        f"<details><summary>the end of {html.escape(name)}'s log</summary>"
+        f"<pre>{html.escape(tail)}</pre></details>"
+        for name, tail in result.logs.items()
+    )
+    # Markdown ends an HTML block at an empty line, which logs and messages may contain.
+    return line + f'<div class="wb-failure"><pre>{said}</pre>{logs}</div>'.replace("\n", "&#10;")
+
+
+def _index(chapters: Sequence[Chapter], report: Report, pages: set[str]) -> str:
+    results = {result.notebook: result for result in report.chapters}
+    passed = sum(result.passed for result in report.chapters)
+    machine = report.machine
+    lines = [
+        "# Microservices Workbook\n",
+        "A real microservice system on one machine, chapter by chapter; "
+        "every claim is proved from the running system.\n",
+        f"{passed} of {len(report.chapters)} chapters passed on {machine.system} with {machine.cpus} CPUs, "
+        f"{machine.memory_gb:g} GB and Python {machine.python}.\n",
+        "| | Chapter | Covers | Servers | Result | Time | Memory |",
+        "|---|---|---|---|---|--:|--:|",
+        *(_index_row(chapter, results.get(chapter.name), chapter.name in pages) for chapter in chapters),
+        "\n```{toctree}\n:hidden:\n",
+        *(chapter.name for chapter in chapters if chapter.name in pages),
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _index_row(chapter: Chapter, result: ChapterResult | None, has_page: bool) -> str:
+    title = f"[{chapter.title}]({chapter.name}.ipynb)" if has_page else chapter.title
+    covers, servers = ", ".join(chapter.covers), ", ".join(chapter.servers)
+    if result is None:
+        return f"| {chapter.section} | {title} | {covers} | {servers} | not run | | |"
+    measured = f"{result.seconds:.1f} s | {result.peak_mb:.0f} MB"
+    return f"| {chapter.section} | {title} | {covers} | {servers} | {_badge(result)} | {measured} |"
+
+
+def _badge(result: ChapterResult) -> str:
+    return f'<span class="wb-badge wb-{result.status}">{result.status}</span>'
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
