@@ -1,0 +1,66 @@
+"""Real servers for the tests: each is started once a session, when the first test asks for it.
+
+A server that the environment names (CONSUL_HTTP_ADDR, KAFKA_BOOTSTRAP_SERVERS, REDIS_URL, JAEGER_QUERY_URL with
+OTEL_EXPORTER_OTLP_ENDPOINT) is used instead.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from workbook_lib.lab import Lab
+
+
+class JaegerEndpoints(NamedTuple):
+    """Where spans are sent to and asked for."""
+
+    query_url: str
+    otlp_endpoint: str
+
+
+@pytest.fixture(scope="session")
+def session_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The lab that holds the session's servers; tests that stop or break servers make their own."""
+    lab = Lab("tests", root=tmp_path_factory.mktemp("session-lab"))
+    yield lab
+    asyncio.run(lab.stop())
+
+
+def _environment(lab: Lab, name: str) -> dict[str, str]:
+    asyncio.run(lab.start(name))
+    return lab[name].environment
+
+
+@pytest.fixture(scope="session")
+def consul_url(session_lab: Lab) -> str:
+    """The HTTP address of a Consul agent."""
+    address = _environment(session_lab, "consul")["CONSUL_HTTP_ADDR"]
+    return address if "//" in address else f"http://{address}"
+
+
+@pytest.fixture(scope="session")
+def redis_url(session_lab: Lab) -> str:
+    """The URL of a Redis."""
+    return _environment(session_lab, "redis")["REDIS_URL"]
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(session_lab: Lab) -> str:
+    """The bootstrap servers of a Kafka."""
+    return _environment(session_lab, "kafka")["KAFKA_BOOTSTRAP_SERVERS"]
+
+
+@pytest.fixture(scope="session")
+def jaeger(session_lab: Lab) -> JaegerEndpoints:
+    """A Jaeger's query API and its OTLP receiver."""
+    environment = _environment(session_lab, "jaeger")
+    return JaegerEndpoints(environment["JAEGER_QUERY_URL"], environment["OTEL_EXPORTER_OTLP_ENDPOINT"])
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The project's folder."""
+    return Path(__file__).parents[1]

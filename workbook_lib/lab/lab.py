@@ -1,0 +1,176 @@
+"""A chapter's machines: real servers and service processes, started in a cell and ended with the chapter."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Self
+
+from workbook_lib.lab.errors import LabError
+from workbook_lib.lab.handle import Handle, Started
+from workbook_lib.lab.launching import Plan, Run
+from workbook_lib.lab.run_folder import project_root
+from workbook_lib.lab.servers import SERVERS
+from workbook_lib.lab.services import read_spec
+
+__all__ = ["Lab"]
+
+ABANDON_SECONDS = 1.0
+_labs: weakref.WeakValueDictionary[tuple[Path, str], Lab] = weakref.WeakValueDictionary()
+
+
+class Lab:
+    """Starts what a chapter needs and owns it: `await lab.start("consul", "users")`, then `lab["users"].url`.
+
+    Also an async context manager that stops everything at its end. Nothing that it starts outlives this
+    Python process, however that ends. It belongs to no event loop. A second lab of the same chapter in this
+    process stops the first. Everything is written under `<root>/.workbook/<chapter>/`.
+    """
+
+    def __init__(self, chapter: str, *, root: Path | None = None) -> None:
+        self.chapter = chapter
+        self.root = (root or project_root()).resolve()
+        self._handles: dict[tuple[str, int], Handle] = {}
+        self._run: Run | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def __getitem__(self, key: str | tuple[str, int]) -> Handle:
+        name, index = key if isinstance(key, tuple) else (key, 1)
+        try:
+            return self._handles[name, index]
+        except KeyError:
+            started = ", ".join(handle.name for handle in self.handles) or "nothing"
+            raise LabError(
+                f"{name!r}, instance {index}, isn't started in this lab; started: {started}"
+            ) from None
+
+    @property
+    def handles(self) -> list[Handle]:
+        """Everything started, in order."""
+        return list(self._handles.values())
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What clients of the running servers need, e.g. CONSUL_HTTP_ADDR."""
+        return {name: value for handle in self.handles for name, value in handle.environment.items()}
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder: logs, databases, processes.json. Raises `LabError` when nothing is started."""
+        if self._run is None:
+            raise LabError(f"nothing of chapter {self.chapter} is started")
+        return self._run.folder.path
+
+    async def start(
+        self, *names: str, instances: int = 1, env: Mapping[str, str] | None = None, reload: bool = False
+    ) -> Started:
+        """Start servers and services by name, and the servers that the services need; wait until all are ready.
+
+        Servers come up together, then the services together. `instances` and `env` are for the services;
+        with `reload` they start anew when their files change. What runs already is left alone. Raises
+        `LabError` when one can't be had or doesn't get ready; nothing of this start is left running then.
+        """
+        specs = [read_spec(self.root, name) for name in dict.fromkeys(names) if name not in SERVERS]
+        servers = dict.fromkeys(
+            [n for n in names if n in SERVERS] + [n for spec in specs for n in spec.needs]
+        )
+        wanted = [(spec, index) for spec in specs for index in range(1, instances + 1)]
+        run = await self._open()
+        plans: list[Plan] = []
+        async with AsyncExitStack() as undo:
+            for name in servers:
+                if not self._is_running(name, 1):
+                    plans.append(await run.plan_server(name))
+                    undo.push_async_callback(plans[-1].handle.stop, ABANDON_SECONDS)
+            first_service = len(plans)
+            known = {
+                k: v
+                for handle in (*self.handles, *(p.handle for p in plans))
+                for k, v in handle.environment.items()
+            }
+            for spec, index in wanted:
+                if not self._is_running(spec.name, index):
+                    plans.append(run.plan_service(spec, index, known | dict(env or {}), reload=reload))
+                    undo.push_async_callback(plans[-1].handle.stop, ABANDON_SECONDS)
+            await run.bring_up(plans[:first_service])
+            await run.bring_up(plans[first_service:])
+            undo.pop_all()
+        self._keep(plans)
+        return Started(
+            self._handles[key] for key in [*((n, 1) for n in servers), *((s.name, i) for s, i in wanted)]
+        )
+
+    async def serve(
+        self,
+        folder: Path,
+        app: str,
+        *,
+        name: str = "app",
+        port: int = 8080,
+        env: Mapping[str, str] | None = None,
+        reload: bool = True,
+    ) -> Started:
+        """Serve an ASGI app of the reader's own: `app` as "module:attribute", its module in `folder`.
+
+        With `reload` it starts anew when a file of the folder changes. Raises `LabError` as `start` does.
+        """
+        run = await self._open()
+        if not self._is_running(name, 1):
+            plan = run.plan_app(
+                name, folder.resolve(), app, port, self.environment | dict(env or {}), reload=reload
+            )
+            async with AsyncExitStack() as undo:
+                undo.push_async_callback(plan.handle.stop, ABANDON_SECONDS)
+                await run.bring_up([plan])
+                undo.pop_all()
+            self._keep([plan])
+        return Started([self[name]])
+
+    def check(self) -> None:
+        """Raise `LabError`, naming it and with the end of its log, when a process has died by itself."""
+        for handle in self.handles:
+            handle.check()
+
+    async def stop(self) -> None:
+        """Stop everything: services one by one, last started first, then the servers together. Idempotent."""
+        run, self._run = self._run, None
+        handles, self._handles = self._handles, {}
+        if run is None:
+            return
+        try:
+            for (name, _), handle in reversed(handles.items()):
+                if name not in SERVERS:
+                    await handle.stop()
+            await asyncio.gather(*(handle.stop() for handle in handles.values()))
+        finally:
+            run.close()
+            for handle in handles.values():
+                handle.release()
+
+    async def _open(self) -> Run:
+        if self._run is None:
+            earlier = _labs.get((self.root, self.chapter))
+            if earlier is not None:
+                await earlier.stop()
+            _labs[self.root, self.chapter] = self
+            self._run = Run(self.root, self.chapter)
+            if self._run.folder.reaped:
+                print("Ended what an earlier run had left:", ", ".join(self._run.folder.reaped))
+        return self._run
+
+    def _is_running(self, name: str, index: int) -> bool:
+        handle = self._handles.get((name, index))
+        return handle is not None and handle.alive
+
+    def _keep(self, plans: list[Plan]) -> None:
+        for plan in plans:
+            self._handles.pop(plan.key, None)  # a restarted one is the last in order
+            self._handles[plan.key] = plan.handle

@@ -1,0 +1,159 @@
+"""From a name to a ready process: programs, ports, environment, and the wait until it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from workbook_lib.lab import provision
+from workbook_lib.lab.errors import LabError
+from workbook_lib.lab.handle import Handle
+from workbook_lib.lab.ports import NoFreePort, PortAllocator, PortRequest, Reservation
+from workbook_lib.lab.processes import ProcessError, Supervisor
+from workbook_lib.lab.readiness import until_answered, until_ready
+from workbook_lib.lab.run_folder import RUN_ID, RunFolder
+from workbook_lib.lab.servers import SERVERS, Place
+from workbook_lib.lab.services import ServiceSpec, app_command, check_app, check_service
+
+__all__ = ["Plan", "Run"]
+
+SERVICE_START_SECONDS = 30.0
+EXTERNAL_SECONDS = 5.0
+
+
+@dataclass
+class Plan:
+    """One process about to be started or, without a command, a server of the user's about to be asked.
+
+    `check` gets the process's id (0 for the user's server).
+    """
+
+    key: tuple[str, int]
+    handle: Handle
+    check: Callable[[int], Awaitable[str | None]]
+    argv: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    start_seconds: float = SERVICE_START_SECONDS
+
+
+class Run:
+    """One run of a chapter: its folder, its ports, its supervisor."""
+
+    def __init__(self, root: Path, chapter: str) -> None:
+        self.root = root
+        self.folder = RunFolder(root, chapter)
+        self._ports = PortAllocator()
+        # A notebook's kernel must not outlive the program that runs the notebook (papermill, JupyterLab).
+        parent = os.getppid() if os.environ.get("JPY_PARENT_PID") == str(os.getppid()) else None
+        self._env = {name: value for name, value in os.environ.items() if name != "JPY_PARENT_PID"}
+        self._env |= {RUN_ID: self.folder.run_id, "PYTHONUNBUFFERED": "1"}
+        self._supervisor = Supervisor(self.folder.log_path("supervisor"), watch=parent, env=self._env)
+
+    async def plan_server(self, name: str) -> Plan:
+        """Find the server (provisioning it, with progress, if need be) and reserve its ports. Raises `LabError`."""
+        server = SERVERS[name]
+        if external := server.external(os.environ):
+            handle = Handle(name, external, external, note="yours")
+            return Plan((name, 1), handle, lambda _: server.check(external), start_seconds=EXTERNAL_SECONDS)
+        try:
+            found = await asyncio.to_thread(provision.find, name)
+            found = found or await asyncio.to_thread(provision.provision, name, report=print)
+        except provision.ProvisionError as error:
+            raise LabError(str(error)) from error
+        ports = self._reserve(server.ports)
+        numbers = {role: reservation.port for role, reservation in ports.items()}
+        environment = server.environment(numbers)
+        handle = Handle(name, environment, environment, server.grace_seconds, note=_notes(ports), ports=ports)
+        try:
+            launch = server.launch(Place(found, numbers, self.folder.data_folder(name)))
+        except BaseException:
+            handle.release()
+            raise
+        return Plan(
+            (name, 1),
+            handle,
+            lambda _: server.check(environment),
+            launch.argv,
+            launch.env,
+            server.start_seconds,
+        )
+
+    def plan_service(self, spec: ServiceSpec, index: int, env: Mapping[str, str], *, reload: bool) -> Plan:
+        """Reserve the ports of one instance and write down its environment. Raises `LabError`."""
+        ports = self._reserve(spec.ports(index))
+        numbers = {role: reservation.port for role, reservation in ports.items()}
+        name = spec.name if index == 1 else f"{spec.name}-{index}"
+        addresses = {"http": f"http://127.0.0.1:{numbers['http']}"}
+        if "grpc" in numbers:
+            addresses["grpc"] = f"127.0.0.1:{numbers['grpc']}"
+        handle = Handle(name, {}, addresses, note=_notes(ports), ports=ports)
+        return Plan(
+            (spec.name, index),
+            handle,
+            partial(check_service, spec, numbers, reload=reload),
+            spec.command(reload=reload),
+            {**env, **spec.environment(numbers, self.folder.data_folder(name))},
+        )
+
+    def plan_app(
+        self, name: str, folder: Path, app: str, port: int, env: Mapping[str, str], *, reload: bool
+    ) -> Plan:
+        """Reserve the port of a reader's own app. Raises `LabError`."""
+        ports = self._reserve([PortRequest("http", port)])
+        number = ports["http"].port
+        handle = Handle(name, {}, {"http": f"http://127.0.0.1:{number}"}, note=_notes(ports), ports=ports)
+        argv = app_command(folder, app, number, reload=reload)
+        return Plan((name, 1), handle, partial(check_app, number, reload=reload), argv, env)
+
+    async def bring_up(self, plans: Sequence[Plan]) -> None:
+        """Start them together and wait until all are ready; the first that fails cancels the rest. Raises `LabError`."""
+        tasks = [asyncio.ensure_future(self._bring_up(plan)) for plan in plans]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        """End whatever is still running, and note that nothing was left."""
+        self._supervisor.close()
+        self.folder.record(ended=True)
+
+    async def _bring_up(self, plan: Plan) -> None:
+        handle = plan.handle
+        started = time.monotonic()
+        if not plan.argv:
+            await until_answered(handle.name, handle.addresses, partial(plan.check, 0), plan.start_seconds)
+            handle.seconds = time.monotonic() - started
+            return
+        for reservation in handle.ports.values():
+            reservation.hand_over()
+        try:
+            handle.process = process = self._supervisor.spawn(
+                handle.name,
+                plan.argv,
+                env={**self._env, **plan.env},
+                cwd=self.root,
+                log=self.folder.log_path(handle.name),
+            )
+        except ProcessError as error:
+            raise LabError(str(error)) from error
+        self.folder.add(process)
+        await until_ready(process, partial(plan.check, process.pid), plan.start_seconds)
+        handle.seconds = time.monotonic() - started
+
+    def _reserve(self, requests: Sequence[PortRequest]) -> dict[str, Reservation]:
+        try:
+            return self._ports.reserve_all(requests)
+        except NoFreePort as error:
+            raise LabError(str(error)) from error
+
+
+def _notes(ports: Mapping[str, Reservation]) -> str:
+    return "; ".join(reservation.note for reservation in ports.values() if reservation.note)

@@ -1,0 +1,75 @@
+"""Waiting until a process answers its own protocol; a dead one is noticed at once, and no wait is endless."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Mapping
+
+from workbook_lib.lab.errors import LabError
+from workbook_lib.lab.processes import Process
+
+__all__ = ["Check", "http_get", "until_answered", "until_ready"]
+
+Check = Callable[[], Awaitable[str | None]]
+"""Asks once; None when ready, else what is still missing. A refused connection may simply be raised."""
+
+POLL_SECONDS = 0.025
+ASK_SECONDS = 1.0
+
+
+async def until_ready(process: Process, check: Check, timeout_seconds: float) -> None:
+    """Wait until `check` is content. Raises `LabError` at once when the process ends, else at the deadline."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        missing = await _ask(check)
+        if not process.alive:  # looked at after the answer: another's server may answer on its port
+            raise LabError.died(process, "while it was starting")
+        if missing is None:
+            return
+        if time.monotonic() >= deadline:
+            raise LabError.of(process, f"not ready after {timeout_seconds:g} s: {missing}")
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def until_answered(
+    name: str, addresses: Mapping[str, str], check: Check, timeout_seconds: float
+) -> None:
+    """The same for a server that the user runs, of which there's no process to look at."""
+    deadline = time.monotonic() + timeout_seconds
+    while (missing := await _ask(check)) is not None:
+        if time.monotonic() >= deadline:
+            where = ", ".join(f"{variable}={value}" for variable, value in addresses.items())
+            raise LabError(
+                f"{name}: your own server ({where}) isn't ready: {missing}. Start it, or unset the variable"
+            )
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def _ask(check: Check) -> str | None:
+    """Ask once, for at most a second; None when ready, else why not."""
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            return await check()
+    except TimeoutError:
+        return f"no answer within {ASK_SECONDS:g} s"
+    except (OSError, EOFError, ValueError, http.client.HTTPException) as error:
+        return f"{error or type(error).__name__}"
+
+
+async def http_get(url: str) -> tuple[int, bytes]:
+    """GET without proxies; status and body. Raises OSError."""
+
+    def get() -> tuple[int, bytes]:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(url, timeout=ASK_SECONDS) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    return await asyncio.to_thread(get)

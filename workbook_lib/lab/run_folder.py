@@ -1,0 +1,133 @@
+"""Where a chapter's run writes, and what an earlier run of the same chapter left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+
+from workbook_lib.lab import supervisor
+from workbook_lib.lab.processes import Process
+
+__all__ = ["RUN_ID", "RunFolder", "project_root"]
+
+RUN_ID = "WORKBOOK_RUN_ID"  # in the environment of everything that a run starts
+KEPT_RUNS = 3
+REAP_SECONDS = 3.0
+_numbers = itertools.count(1)
+
+
+def project_root(start: Path | None = None) -> Path:
+    """The nearest folder from `start` (default: here) upwards that holds this project's pyproject; else `start`."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        with contextlib.suppress(OSError):
+            if 'name = "microservices-workbook"' in (folder / "pyproject.toml").read_text():
+                return folder
+    return here
+
+
+class RunFolder:
+    """`<root>/.workbook/<chapter>/<time>-<pid>/`: a log and a data folder per process, and processes.json.
+
+    Making one first ends the processes of earlier runs of this chapter whose owner is dead, and removes all
+    but the last few folders. A live run of the same chapter in another kernel isn't touched.
+    """
+
+    def __init__(self, root: Path, chapter: str) -> None:
+        self.chapter_folder = root / ".workbook" / _file_name(chapter)
+        self.reaped = _reap(self.chapter_folder)
+        # Nested runs have nested ids, so that whoever started the outer one finds everything by its prefix.
+        self.run_id = "/".join(filter(None, [os.environ.get(RUN_ID), uuid.uuid4().hex[:12]]))
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_numbers)}"
+        self.path = self.chapter_folder / name
+        self.path.mkdir(parents=True)
+        self._processes: list[Process] = []
+        self.record(ended=False)
+
+    def log_path(self, name: str) -> Path:
+        """The log file of a process."""
+        return self.path / f"{_file_name(name)}.log"
+
+    def data_folder(self, name: str) -> Path:
+        """A folder of its own for what a process keeps."""
+        folder = self.path / _file_name(name)
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def add(self, process: Process) -> None:
+        """Note a started process in processes.json."""
+        self._processes.append(process)
+        self.record(ended=False)
+
+    def record(self, *, ended: bool) -> None:
+        """Write processes.json: the owner, the run's id, each process; `ended` when all were stopped."""
+        facts = {
+            "owner": supervisor.identity(os.getpid()),
+            "run_id": self.run_id,
+            "ended": ended,
+            "processes": [
+                {"name": p.name, "pid": p.pid, "start": p.start_time, "argv": p.argv} for p in self._processes
+            ],
+        }
+        new = self.path / "processes.json.new"
+        new.write_text(json.dumps(facts, indent=1))
+        new.replace(self.path / "processes.json")
+
+
+def _file_name(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
+
+
+def _reap(chapter_folder: Path) -> list[str]:
+    """End what dead owners left; the names and pids of what was ended, for the chapter to show."""
+    dead: list[str] = []
+    removable: list[Path] = []
+    for folder in sorted(chapter_folder.glob("*/")) if chapter_folder.is_dir() else ():
+        try:
+            facts = json.loads((folder / "processes.json").read_text())
+            owner = (int(facts["owner"][0]), str(facts["owner"][1]))
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
+            removable.append(folder)  # killed before it had written anything, so it had started nothing
+            continue
+        if not facts["ended"] and not supervisor.is_alive(owner):
+            dead.append(str(facts["run_id"]))
+        if facts["ended"] or not supervisor.is_alive(owner):
+            removable.append(folder)
+    ended = _end_marked(dead) if dead else []
+    for folder in removable[: max(0, len(removable) - KEPT_RUNS + 1)]:
+        shutil.rmtree(folder, ignore_errors=True)
+    return ended
+
+
+def _end_marked(run_ids: list[str]) -> list[str]:
+    """Kill every process that carries one of these run ids; psutil checks start times, so none is mistaken."""
+    ended: dict[int, str] = {}
+    deadline = time.monotonic() + REAP_SECONDS
+    while time.monotonic() < deadline:
+        left = [process for process in psutil.process_iter() if _carries(process, run_ids)]
+        if not left:
+            break
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                ended[process.pid] = f"{process.name()} (pid {process.pid})"
+                process.kill()
+        psutil.wait_procs(left, timeout=0.2)
+    return list(ended.values())
+
+
+def _carries(process: psutil.Process, run_ids: list[str]) -> bool:
+    try:
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        mark = process.environ().get(RUN_ID, "")
+    except (psutil.Error, OSError):
+        return False
+    return any(mark == each or mark.startswith(each + "/") for each in run_ids)

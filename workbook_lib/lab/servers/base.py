@@ -1,0 +1,70 @@
+"""What every server module says about its server."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from workbook_lib.lab.ports import PortRequest
+from workbook_lib.lab.provision.model import Found
+
+__all__ = ["Launch", "Place", "Server", "address"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a server is given to start with: its program, its ports by role, a folder of its own."""
+
+    found: Found
+    ports: Mapping[str, int]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How it is started: the command, and what its environment has besides the kernel's."""
+
+    argv: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+
+
+class Server(ABC):
+    """A server that a chapter may need: how it is started, when it is ready, and what its clients must know.
+
+    `variables` are the environment variables by which clients find it, its main address first. When the
+    user has set them all, that server is used and none is started.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    variables: ClassVar[tuple[str, ...]]
+    ports: ClassVar[tuple[PortRequest, ...]]
+    start_seconds: ClassVar[float] = 20.0
+    grace_seconds: ClassVar[float] = 3.0
+
+    def external(self, environ: Mapping[str, str]) -> dict[str, str] | None:
+        """The addresses of the user's own server, or None when the user has named none."""
+        named = {variable: environ.get(variable, "") for variable in self.variables}
+        return named if all(named.values()) else None
+
+    @abstractmethod
+    def launch(self, place: Place) -> Launch:
+        """Write what the server reads into its folder, and say how it is started."""
+
+    @abstractmethod
+    def environment(self, ports: Mapping[str, int]) -> dict[str, str]:
+        """The `variables` for a server on these ports."""
+
+    @abstractmethod
+    async def check(self, environment: Mapping[str, str]) -> str | None:
+        """Ask the server at these addresses in its own protocol; None when it is ready, else what is missing."""
+
+
+def address(value: str, default_port: int = 80) -> tuple[str, int]:
+    """Host and port of `http://host:port/…`, `host:port`, or the first of several, comma-separated."""
+    netloc = value.split(",")[0].rpartition("//")[2].partition("/")[0].rpartition("@")[2]
+    host, _, port = netloc.rpartition(":")
+    return (host, int(port)) if host else (port, default_port)

@@ -1,0 +1,50 @@
+"""Redis (or Valkey), in memory only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from workbook_lib.lab.ports import PortRequest
+from workbook_lib.lab.servers.base import Launch, Place, Server
+
+__all__ = ["Redis"]
+
+
+class Redis(Server):
+    """Ready when it answers PING."""
+
+    name = "redis"
+    title = "Redis"
+    variables: ClassVar = ("REDIS_URL",)
+    ports: ClassVar = (PortRequest("redis", 6379),)
+
+    def launch(self, place: Place) -> Launch:
+        """Loopback, no snapshots, no append-only file."""
+        options = {
+            "bind": "127.0.0.1",
+            "port": str(place.ports["redis"]),
+            "dir": str(place.folder),
+            "save": "",
+            "appendonly": "no",
+            "daemonize": "no",
+        }
+        return Launch(
+            [str(place.found.path), *(word for key, value in options.items() for word in (f"--{key}", value))]
+        )
+
+    def environment(self, ports: Mapping[str, int]) -> dict[str, str]:
+        """REDIS_URL, database 0."""
+        return {"REDIS_URL": f"redis://127.0.0.1:{ports['redis']}/0"}
+
+    async def check(self, environment: Mapping[str, str]) -> str | None:
+        """It answers PING."""
+        try:
+            async with redis.asyncio.from_url(environment["REDIS_URL"]) as client:
+                await client.ping()
+        except RedisError as error:
+            return str(error)
+        return None

@@ -1,0 +1,258 @@
+"""The process that outlives the kernel by just long enough to end everything the kernel started.
+
+Run as a script by `workbook_lib.lab.processes.Supervisor`, in a session of its own, with JSON lines on stdin and
+stdout. Standard library only and one thread only: a parent-death signal is bound to the thread that forked.
+
+    in   {"op": "spawn", "id", "name", "argv", "env", "cwd", "log"}    {"op": "signal", "pid", "signal"}
+    out  {"event": "spawned", "id", "pid", "start"}    {"event": "refused", "id", "error"}    {"event": "exit", "pid", "code"}
+
+Everything is ended (SIGTERM, then SIGKILL after the grace, then a sweep over all descendants) when stdin reaches
+end-of-file, when the owner is gone, when a watched process is gone (the owner is then killed too: a notebook's
+kernel must not outlive papermill), or on SIGTERM. As a subreaper it adopts the children of processes that die
+(PR_SET_CHILD_SUBREAPER, prctl(2)); a child that it adopted has lost its owner and is ended at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+__all__ = ["Identity", "identity", "is_alive", "main"]
+
+LINUX = sys.platform.startswith("linux")
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+TICK_SECONDS = 0.2  # how often owner and watched processes are looked at
+ORPHAN_TICKS = 5  # adopted children that announce themselves by no signal are looked for every so many ticks
+SWEEP_SECONDS = 0.6  # how long the last sweep may take
+
+Identity = tuple[int, str]  # process id and start time: together they are never reused
+
+
+def main(argv: list[str]) -> int:
+    """Run until the owner is gone. Arguments: grace in seconds, owner `pid:start`, then watched `pid:start`…"""
+    grace_seconds, owner, *watched = argv
+    try:
+        _Supervisor(float(grace_seconds), _parse(owner), [_parse(each) for each in watched]).run()
+    finally:
+        _sweep(os.getpid())
+    return 0
+
+
+def identity(pid: int) -> Identity | None:
+    """The identity of a live process; None for one that is gone or a zombie."""
+    if LINUX:
+        fields = _stat(pid)
+        return None if fields is None or fields[0] in "ZX" else (pid, fields[19])
+    shown = subprocess.run(
+        ["ps", "-o", "state=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.split(maxsplit=1)
+    return None if len(shown) < 2 or shown[0].startswith("Z") else (pid, shown[1].strip().replace(" ", "_"))
+
+
+def is_alive(process: Identity) -> bool:
+    """Whether exactly this process is alive (and not another one that got its id)."""
+    return identity(process[0]) == process
+
+
+def _parse(text: str) -> Identity:
+    pid, _, start = text.partition(":")
+    return int(pid), start
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of /proc/PID/stat from the state on (proc(5)): state, ppid, …, start time at index 19."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def _parents() -> dict[int, int]:
+    """Parent by process id, of every process that isn't a zombie."""
+    if not LINUX:
+        shown = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid=,state="], capture_output=True, text=True, check=False
+        )
+        rows = [line.split() for line in shown.stdout.splitlines()]
+        return {int(pid): int(ppid) for pid, ppid, state in rows if not state.startswith("Z")}
+    stats = {int(name): _stat(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+    return {pid: int(fields[1]) for pid, fields in stats.items() if fields and fields[0] not in "ZX"}
+
+
+def _tree(root: int, parents: dict[int, int]) -> list[int]:
+    """All descendants of `root`, parents before children."""
+    found, level = [], [root]
+    while level:
+        level = [pid for pid, parent in parents.items() if parent in level]
+        found += level
+    return found
+
+
+def _kill(pid: int, number: int, *, group: bool = False) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        (os.killpg if group else os.kill)(pid, number)
+
+
+def _sweep(root: int) -> None:
+    """Kill every descendant, again and again until none is left or the bound has passed."""
+    deadline = time.monotonic() + SWEEP_SECONDS
+    while (left := _tree(root, _parents())) and time.monotonic() < deadline:
+        for pid in left:
+            _kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+class _Supervisor:
+    """The event loop: requests, exits of children, and the tick that looks at owner, watched and orphans."""
+
+    def __init__(self, grace_seconds: float, owner: Identity, watched: list[Identity]) -> None:
+        self.grace_seconds = grace_seconds
+        self.owner = owner
+        self.watched = watched
+        self.children: dict[int, subprocess.Popen[bytes]] = {}
+        self.orphans: dict[int, float] = {}  # adopted process → when it is killed
+        self.pending = b""
+        self.ending = False
+        self.pid = os.getpid()
+        self.libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
+        if self.libc:
+            self.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    def run(self) -> None:
+        wake_in, wake_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if LINUX else _pipe()
+        signal.set_wakeup_fd(wake_out, warn_on_full_buffer=False)
+        # Handlers instead of SIG_IGN: what is ignored stays ignored in the programs that we execute.
+        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        ticks = 0
+        while not self.ending:
+            readable, _, _ = select.select([0, wake_in], [], [], TICK_SECONDS)
+            if wake_in in readable:
+                os.read(wake_in, 4096)
+                self._reap()
+            if 0 in readable:
+                self._read_requests()
+            if not readable:
+                ticks += 1
+                self._tick(look_for_orphans=ticks % ORPHAN_TICKS == 0)
+        self._end()
+
+    def _on_terminate(self, *_: object) -> None:
+        self.ending = True
+
+    def _tick(self, *, look_for_orphans: bool) -> None:
+        if not all(is_alive(each) for each in self.watched):
+            if is_alive(self.owner):
+                _kill(self.owner[0], signal.SIGKILL)
+            self.ending = True
+        if not is_alive(self.owner):
+            self.ending = True
+        if look_for_orphans or self.orphans:
+            self._end_orphans()
+
+    def _read_requests(self) -> None:
+        chunk = os.read(0, 1 << 16)
+        if not chunk:
+            self.ending = True
+        *lines, self.pending = (self.pending + chunk).split(b"\n")
+        for line in lines:
+            request = json.loads(line)
+            if request["op"] == "spawn":
+                self._spawn(request)
+            elif request["pid"] in self.children:
+                # Reaped here only, so the id is still our child's: a signal can't hit a stranger.
+                _kill(request["pid"], request["signal"], group=True)
+
+    def _spawn(self, request: dict[str, object]) -> None:
+        try:
+            with open(str(request["log"]), "ab") as log:  # noqa: PTH123 - the log belongs to the child
+                child = subprocess.Popen(
+                    request["argv"],  # type: ignore[call-overload]
+                    env=request["env"],
+                    cwd=request["cwd"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=self._die_with_me if self.libc else None,  # noqa: PLW1509 - one thread
+                )
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            self._tell({"event": "refused", "id": request["id"], "error": str(error)})
+            return
+        self.children[child.pid] = child
+        start = identity(child.pid)
+        self._tell(
+            {"event": "spawned", "id": request["id"], "pid": child.pid, "start": start[1] if start else ""}
+        )
+
+    def _die_with_me(self) -> None:
+        """In the new child: should the supervisor itself be killed, the child goes too."""
+        assert self.libc
+        self.libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != self.pid:
+            os._exit(1)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if not pid:
+                    break
+                self.orphans.pop(pid, None)
+                if child := self.children.pop(pid, None):
+                    child.returncode = os.waitstatus_to_exitcode(status)
+                    self._tell({"event": "exit", "pid": pid, "code": child.returncode})
+        self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        """Children that we didn't start lost their parent: SIGTERM now, SIGKILL to their tree after the grace."""
+        parents = _parents()
+        now = time.monotonic()
+        adopted = [pid for pid, parent in parents.items() if parent == self.pid and pid not in self.children]
+        for pid in adopted:
+            if pid not in self.orphans:
+                self.orphans[pid] = now + self.grace_seconds
+                _kill(pid, signal.SIGTERM)
+            elif now >= self.orphans[pid]:
+                for each in [pid, *_tree(pid, parents)]:
+                    _kill(each, signal.SIGKILL)
+
+    def _end(self) -> None:
+        deadline = time.monotonic() + self.grace_seconds
+        for pid in self.children:
+            _kill(pid, signal.SIGTERM, group=True)
+        while time.monotonic() < deadline:
+            self._reap()
+            if not self.children and not _tree(self.pid, _parents()):
+                return
+            time.sleep(0.02)
+
+    def _tell(self, event: dict[str, object]) -> None:
+        try:
+            os.write(1, json.dumps(event).encode() + b"\n")
+        except OSError:  # nobody listens any more
+            self.ending = True
+
+
+def _pipe() -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        os.set_blocking(end, False)
+    return ends
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
