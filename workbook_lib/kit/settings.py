@@ -283,9 +283,16 @@ def _parser(settings_type: type[ServiceSettings]) -> argparse.ArgumentParser:
         parser.add_argument(
             f"--{name.replace('_', '-')}",
             metavar="VALUE",
-            help=f"{field.description or name}{default} [{variables}]".replace("%", "%%"),
+            help=f"{_description(settings_type, name)}{default} [{variables}]".replace("%", "%%"),
         )
     return parser
+
+
+def _description(settings_type: type[ServiceSettings], name: str) -> str:
+    """What the field says of itself, or what its base says where a subclass only gives another default."""
+    bases = (base for base in settings_type.__mro__ if issubclass(base, ServiceSettings))
+    fields = (base.model_fields[name] for base in bases if name in base.model_fields)
+    return next((field.description for field in fields if field.description), name)
 
 
 def _masked(value: object) -> str:
