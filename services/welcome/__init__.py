@@ -1,0 +1,3 @@
+"""The welcome service: the first one, chapter 1."""
+
+__all__: list[str] = []
