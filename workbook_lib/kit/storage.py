@@ -83,8 +83,8 @@ class Database:
     async def session(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
         """One transaction: committed at the end of the block, rolled back when the block raises.
 
-        SQLite knows one writer at a time: a session is that writer from its start, so that what it reads still
-        holds when it writes. A `read_only` session waits for no one.
+        SQLite knows one writer at a time: a session is that writer from its start, so that what it reads
+        still holds when it writes. A `read_only` session waits for no one.
         """
         if self._sessions is None:
             raise DatabaseError(f"{self._name} isn't started")

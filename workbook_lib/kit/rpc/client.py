@@ -1,0 +1,118 @@
+"""The client side: one channel an instance, each call to the instance whose turn it is."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+import grpc
+from opentelemetry.instrumentation.grpc import aio_client_interceptors
+
+from workbook_lib.kit import telemetry
+from workbook_lib.kit.clock import SYSTEM_CLOCK
+from workbook_lib.kit.discovery import Instances
+from workbook_lib.kit.errors import Unavailable
+from workbook_lib.kit.rpc.status import call_deadline, error_of
+
+__all__ = ["RpcClient"]
+
+StubT = TypeVar("StubT")
+
+_CHANNEL_OPTIONS = [
+    # gRPC waits up to two minutes between attempts to connect; an instance that is back should be used soon.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.enable_http_proxy", 0),
+]
+
+
+class RpcClient(Generic[StubT]):
+    """Calls one service at the instances that `instances` gives, by stubs of `stub_type`.
+
+    Each call carries the trace context and a deadline: its own `timeout=`, or `timeout_seconds`, and
+    never later than the deadline of the RPC that it is made for.
+    """
+
+    def __init__(
+        self,
+        instances: Instances,
+        stub_type: Callable[[grpc.aio.Channel], StubT],
+        *,
+        timeout_seconds: float = 1.0,
+    ) -> None:
+        self._instances = instances
+        self._stub_type = stub_type
+        self._timeout_seconds = timeout_seconds
+        self._connected: dict[str, tuple[grpc.aio.Channel, StubT]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._started = False
+
+    async def start(self) -> None:
+        """Be ready to call; a channel connects with its first call."""
+        self._started = True
+
+    async def stop(self) -> None:
+        """Close the channels; calls under way are cancelled."""
+        self._started = False
+        channels = [channel for channel, _ in self._connected.values()]
+        self._connected.clear()
+        await asyncio.gather(*(channel.close() for channel in channels), *self._closing)
+
+    @contextmanager
+    def stub(self) -> Iterator[StubT]:
+        """The stub of the next instance. A call that fails in the block raises the service's typed error.
+
+        Raises `NoInstances` when there is none to call.
+        """
+        if not self._started:
+            raise Unavailable("the RPC client isn't started")
+        target = self._instances.next().rpc_target
+        try:
+            yield self._stub(target)
+        except grpc.aio.AioRpcError as failure:
+            raise error_of(failure, target) from failure
+
+    def _stub(self, target: str) -> StubT:
+        if target not in self._connected:
+            self._leave_gone()
+            interceptors = [*_tracing(), _Deadline(self._timeout_seconds)]
+            channel = grpc.aio.insecure_channel(target, options=_CHANNEL_OPTIONS, interceptors=interceptors)
+            self._connected[target] = (channel, self._stub_type(channel))
+        return self._connected[target][1]
+
+    def _leave_gone(self) -> None:
+        """Close the channels to instances that are no longer there, once their calls have ended."""
+        known = {instance.rpc_target for instance in self._instances.instances}
+        for target in self._connected.keys() - known:
+            channel, _ = self._connected.pop(target)
+            task = asyncio.ensure_future(channel.close(grace=self._timeout_seconds))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+
+def _tracing() -> list[grpc.aio.ClientInterceptor]:
+    interceptors: list[grpc.aio.ClientInterceptor] = aio_client_interceptors(telemetry.provider())  # type: ignore[no-untyped-call]
+    return interceptors
+
+
+class _Deadline(grpc.aio.UnaryUnaryClientInterceptor):
+    """Bounds every call of one question and one answer. A stream may last; whoever opens it bounds it."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        self._timeout_seconds = timeout_seconds
+
+    async def intercept_unary_unary(
+        self,
+        continuation: Callable[[grpc.aio.ClientCallDetails, Any], Any],
+        client_call_details: grpc.aio.ClientCallDetails,
+        request: object,
+    ) -> Any:  # noqa: ANN401
+        details = client_call_details
+        timeout = self._timeout_seconds if details.timeout is None else details.timeout
+        deadline = call_deadline.get()
+        if deadline is not None:
+            timeout = min(timeout, max(0.0, deadline - SYSTEM_CLOCK.monotonic()))
+        bounded = grpc.aio.ClientCallDetails(
+            details.method, timeout, details.metadata, details.credentials, details.wait_for_ready
+        )
+        return await continuation(bounded, request)
