@@ -4,6 +4,7 @@ import logging
 import sys
 
 import structlog
+from pydantic_core import to_json
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from workbook_lib.kit import telemetry
@@ -76,8 +77,13 @@ def _identity(service: str, instance: str) -> Processor:
 
 
 def _for_machines() -> list[Processor]:
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_json)]
 
 
 def _for_people() -> list[Processor]:
     return [structlog.dev.ConsoleRenderer(timestamp_key="time")]
+
+
+def _json(event: EventDict, **_: object) -> str:
+    # A third of the standard library's time, which counts in the access log.
+    return to_json(event, fallback=str).decode()

@@ -8,12 +8,13 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 from workbook_lib.kit import telemetry
-from workbook_lib.kit.service.access_log import AccessLog
+from workbook_lib.kit.service.access_log import log_request
 from workbook_lib.kit.service.handlers import UnexpectedErrors, add_error_handlers
-from workbook_lib.kit.service.health import health_route
-from workbook_lib.kit.service.metrics import Metrics, MetricsMiddleware, metrics_route
+from workbook_lib.kit.service.health import Health, HealthEndpoint
+from workbook_lib.kit.service.metrics import Metrics
+from workbook_lib.kit.service.requests import OPERATIONAL_PATHS, RequestWatch
 from workbook_lib.kit.service.resources import Resource, Resources, Worker
-from workbook_lib.kit.service.routes import OPERATIONAL_PATHS, RouteTemplates
+from workbook_lib.kit.service.routes import RouteTemplates
 from workbook_lib.kit.settings import ServiceSettings
 
 __all__ = ["Service"]
@@ -28,7 +29,6 @@ class Service:
 
     def __init__(self, settings: ServiceSettings, *, title: str, resources: Sequence[Resource] = ()) -> None:
         self.settings = settings
-        self.metrics = Metrics()
         # A server's own stop may use up the whole grace time.
         self._resources = Resources(stop_seconds=settings.stop_grace_seconds + 1)
         # What takes in work starts after everything that the work needs, and stops before it.
@@ -41,17 +41,20 @@ class Service:
             max_body_size=settings.max_body_bytes,
             telemetry=_telemetry(),
         )
+        self.metrics = Metrics(RouteTemplates(self.app))
         self._build_edge()
 
     def _build_edge(self) -> None:
         app = self.app
         add_error_handlers(app)
-        app.include_router(health_route(self.settings, self._resources, self._intake))
-        app.include_router(metrics_route(self.metrics))
+        health = HealthEndpoint(self.settings, self._resources, self._intake)
+        app.add_api_route("/health", health.report, responses={503: {"model": Health}})
+        app.add_api_route("/metrics", self.metrics.expose, include_in_schema=False)
         # Innermost first: an unexpected error must have become a response before it is logged and counted.
         app.add_middleware(UnexpectedErrors)
-        app.add_middleware(AccessLog)
-        app.add_middleware(MetricsMiddleware, metrics=self.metrics, templates=RouteTemplates(app))
+        app.add_middleware(
+            RequestWatch, in_flight=self.metrics.in_flight, observers=[log_request, self.metrics.observe]
+        )
 
     def add_resource(self, resource: Resource, name: str | None = None) -> None:
         """Own `resource`: started in the order added, stopped in reverse. `name` is how /health calls it."""

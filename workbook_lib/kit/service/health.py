@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel, Field
 
 from workbook_lib.kit.errors import ServiceError
@@ -12,7 +12,7 @@ from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.service.resources import Resources
 from workbook_lib.kit.settings import ServiceSettings
 
-__all__ = ["Health", "health_route"]
+__all__ = ["Health", "HealthEndpoint"]
 
 _CHECK_SECONDS = 1.0
 
@@ -28,24 +28,25 @@ class Health(BaseModel):
     checks: dict[str, str] = Field(description="by resource: ok, or what is wrong")
 
 
-def health_route(settings: ServiceSettings, *owned: Resources) -> APIRouter:
+class HealthEndpoint:
     """GET /health over the checks of what the service owns, all asked at once and each within a bound."""
-    router = APIRouter()
 
-    @router.get("/health", responses={503: {"model": Health}})
-    async def health(response: Response) -> Health:
-        checks = [check for resources in owned for check in resources.checks()]
+    def __init__(self, settings: ServiceSettings, *owned: Resources) -> None:
+        self._settings = settings
+        self._owned = owned
+
+    async def report(self, response: Response) -> Health:
+        """The state now; also sets the response's status."""
+        checks = [check for resources in self._owned for check in resources.checks()]
         results = await asyncio.gather(*(_result(name, check) for name, check in checks))
         failing = any(result != "ok" for result in results)
         response.status_code = 503 if failing else 200
         return Health(
             status="failing" if failing else "ok",
-            service=settings.service,
-            instance=settings.instance,
-            checks=dict(zip((name for name, _ in checks), results, strict=True)),
+            service=self._settings.service,
+            instance=self._settings.instance,
+            checks={name: result for (name, _), result in zip(checks, results, strict=True)},
         )
-
-    return router
 
 
 async def _result(name: str, check: Callable[[], Awaitable[None]]) -> str:

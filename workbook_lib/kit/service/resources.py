@@ -13,7 +13,10 @@ _log = get_logger(__name__)
 
 
 class Resource(Protocol):
-    """Something with a lifetime: a pool, a client, a server; maybe with `async check()`, which raises when sick."""
+    """Something with a lifetime: a pool, a client, a server.
+
+    It may also have `async check() -> None`, which raises when it is sick.
+    """
 
     async def start(self) -> None:
         """Get ready; raises when that fails. Cancelling is safe."""

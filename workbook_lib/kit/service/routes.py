@@ -6,13 +6,9 @@ from fastapi import FastAPI
 from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.types import Scope
 
-__all__ = ["CLIENT_CLOSED_REQUEST", "NO_ROUTE", "OPERATIONAL_PATHS", "RouteTemplates"]
+__all__ = ["NO_ROUTE", "RouteTemplates"]
 
-CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for a caller that left before its answer began."""
 NO_ROUTE = "(none)"
-OPERATIONAL_PATHS = frozenset({"/health", "/metrics"})
-"""Asked for by machines every few seconds; neither traced nor logged."""
 
 
 class RouteTemplates:
