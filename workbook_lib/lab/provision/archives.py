@@ -1,24 +1,161 @@
-"""Official release archives over HTTPS, checked against the publisher's own SHA-256 file."""
+"""Official release archives over HTTPS, checked against the publisher's own SHA-256 file.
+
+This project pins no sum of an archive: none is known to it for certain.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
+import tarfile
+import time
+import zipfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
 
+import httpx2
+
+from workbook_lib.lab.provision.cache import platform_key
 from workbook_lib.lab.provision.catalogue import Program
+from workbook_lib.lab.provision.failures import ChecksumMismatch
 from workbook_lib.lab.provision.model import Report
+from workbook_lib.lab.provision.progress import Heartbeat
 
-__all__ = ["ArchiveUnavailable", "has_archive", "unpack_release"]
+__all__ = ["BASE_VARIABLE", "ArchiveUnavailable", "has_archive", "unpack_release"]
+
+BASE_VARIABLE = "WORKBOOK_ARCHIVE_BASE"
+"""Names a mirror, such as `https://mirror.example/releases`, that has the publishers' paths below it."""
+
+_CONNECT_SECONDS = 5.0
+_SILENCE_SECONDS = 15.0
+_TOTAL_SECONDS = 900.0
+_CHUNK_BYTES = 1 << 18
+_GO_PLATFORMS = {
+    "linux-x86_64": "linux-amd64",
+    "linux-arm64": "linux-arm64",
+    "macos-x86_64": "darwin-amd64",
+    "macos-arm64": "darwin-arm64",
+}
 
 
 class ArchiveUnavailable(RuntimeError):
     """The archive can't be had from here; the message says why in a few words."""
 
 
+@dataclass(frozen=True)
+class _Release:
+    """Where a publisher puts an archive, its checksums and, inside it, the program."""
+
+    site: str
+    folder: str
+    archive: str
+    checksums: str
+    member: str
+
+
+_RELEASES = {
+    "consul": _Release(
+        "https://releases.hashicorp.com",
+        "/consul/{version}/",
+        "consul_{version}_{os}_{arch}.zip",
+        "consul_{version}_SHA256SUMS",
+        "consul",
+    ),
+    # The release that carries Jaeger 2.13.0 is tagged v1.76.0, which holds both generations.
+    "jaeger": _Release(
+        "https://github.com",
+        "/jaegertracing/jaeger/releases/download/v1.76.0/",
+        "jaeger-{version}-{os}-{arch}.tar.gz",
+        "jaeger-{version}.sha256sum.txt",
+        "jaeger-{version}-{os}-{arch}/jaeger",
+    ),
+}
+
+
 def has_archive(name: str) -> bool:
-    """Whether the publisher offers an archive that this project knows how to check."""
-    return name in ()
+    """Whether the program's publisher offers archives that can be checked, one of them for this machine."""
+    return name in _RELEASES and platform_key() in _GO_PLATFORMS
 
 
 def unpack_release(entry: Program, folder: Path, report: Report) -> tuple[str, str]:
-    """Fetch, check and unpack; return the program's place in `folder` and a note on its source."""
-    raise ArchiveUnavailable("not yet")
+    """Fetch the archive, check it and unpack the program; return its name in `folder`, and its source.
+
+    Raises `ArchiveUnavailable` when it or its checksum can't be had, `ChecksumMismatch` when they differ.
+    """
+    release = _RELEASES[entry.name]
+    system, processor = _GO_PLATFORMS[platform_key()].split("-")
+
+    def fill(template: str) -> str:
+        return template.format(version=entry.version, os=system, arch=processor)
+
+    base = (os.environ.get(BASE_VARIABLE) or release.site).rstrip("/") + fill(release.folder)
+    archive = fill(release.archive)
+    site = urlsplit(base).netloc
+    timeout = httpx2.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
+    try:
+        with httpx2.Client(timeout=timeout, follow_redirects=True) as client:
+            expected = _published_sum(client, base + fill(release.checksums), archive)
+            what = f"{entry.title}: fetching {archive} from {site}"
+            found = _download(client, base + archive, folder / archive, Heartbeat(what, report))
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise ArchiveUnavailable(f"{site}: {error or type(error).__name__}") from error
+    if found != expected:
+        raise ChecksumMismatch(
+            f"{archive} from {site} has SHA-256 {found}, but its publisher's file says {expected}, so "
+            "it isn't used: check the mirror or proxy that it came through, and run the same command again."
+        )
+    _unpack(folder / archive, fill(release.member), folder / entry.name)
+    (folder / archive).unlink()
+    return entry.name, f"release archive of {site}"
+
+
+def _published_sum(client: httpx2.Client, url: str, archive: str) -> str:
+    answer = client.get(url)
+    answer.raise_for_status()
+    for line in answer.text.splitlines():
+        digest, _, name = line.partition(" ")
+        if name.strip().lstrip("*") == archive and len(digest) == hashlib.sha256().digest_size * 2:
+            return digest.lower()
+    raise ArchiveUnavailable(f"{urlsplit(url).netloc} publishes no checksum of {archive}")
+
+
+def _download(client: httpx2.Client, url: str, target: Path, heartbeat: Heartbeat) -> str:
+    """Save the body and return its SHA-256. A body shorter than was announced is a protocol error."""
+    digest = hashlib.sha256()
+    deadline = time.monotonic() + _TOTAL_SECONDS
+    heartbeat.beat()
+    with client.stream("GET", url) as answer, target.open("wb") as output:
+        answer.raise_for_status()
+        total = int(answer.headers.get("content-length", 0))
+        for chunk in answer.iter_raw(_CHUNK_BYTES):
+            output.write(chunk)
+            digest.update(chunk)
+            heartbeat.beat(f"{output.tell() / 1e6:.0f} of {total / 1e6:.0f} MB")
+            if time.monotonic() > deadline:
+                raise ArchiveUnavailable(f"{urlsplit(url).netloc} took longer than {_TOTAL_SECONDS:.0f} s")
+    return digest.hexdigest()
+
+
+def _unpack(archive: Path, member: str, target: Path) -> None:
+    try:
+        if archive.suffix == ".zip":
+            with zipfile.ZipFile(archive) as packed, packed.open(member) as program:
+                _write(program, target)
+        else:
+            with tarfile.open(archive) as packed_tar:
+                unpacked = packed_tar.extractfile(member)
+                if unpacked is None:
+                    raise KeyError(member)
+                with unpacked:
+                    _write(unpacked, target)
+    except (KeyError, zipfile.BadZipFile, tarfile.TarError) as error:
+        raise ArchiveUnavailable(f"{archive.name} holds no {member}") from error
+
+
+def _write(program: IO[bytes], target: Path) -> None:
+    with target.open("wb") as output:
+        shutil.copyfileobj(program, output)
+    target.chmod(0o755)

@@ -13,7 +13,7 @@ from workbook_lib.lab.provision.catalogue import Program, program, ways
 from workbook_lib.lab.provision.failures import explained
 from workbook_lib.lab.provision.golang import GO_TOOLS, build_tool
 from workbook_lib.lab.provision.model import Found, How, ProvisionError, Report
-from workbook_lib.lab.provision.programs import check, named_by_user, on_path
+from workbook_lib.lab.provision.programs import Unusable, ask_version, check, named_by_user, on_path
 from workbook_lib.lab.provision.wheels import install_wheel
 
 __all__ = ["find", "provision"]
@@ -69,13 +69,22 @@ def _provision_into_cache(entry: Program, report: Report) -> Found:
         started = time.monotonic()
         with cached.building() as folder:
             how, relative, source = _make(entry, folder, report)
-            check(entry, folder / relative)
+            _try_out(entry, folder / relative)
             seconds = round(time.monotonic() - started, 1)
             cached.record(
                 folder, program=relative, how=how, source=source, version=entry.version, seconds=seconds
             )
         report(f"{entry.title}: {entry.version} is ready ({seconds:.0f} s)")
         return Found(entry.name, how, entry.version, cached.folder / relative, source)
+
+
+def _try_out(entry: Program, made: Path) -> None:
+    try:
+        ask_version(made, entry.version_arguments)
+    except Unusable as error:
+        raise ProvisionError(
+            f"{entry.title} {entry.version} was got but doesn't run on this machine ({error}): {ways(entry)}."
+        ) from error
 
 
 def _endpoint(entry: Program) -> Found | None:

@@ -23,7 +23,7 @@ from workbook_lib.lab.provision.model import Found, How, ProvisionError, Report
 from workbook_lib.lab.provision.programs import Unusable, parse_version
 from workbook_lib.lab.provision.progress import run_step
 
-__all__ = ["find_kafka", "kafka_java_command", "provision_kafka"]
+__all__ = ["find_kafka", "kafka_facts", "kafka_java_command", "provision_kafka"]
 
 _KAFKA = CATALOGUE["kafka"]
 _JARS_TIMEOUT_SECONDS = 900.0
@@ -76,12 +76,27 @@ def kafka_java_command(found: Found) -> list[str]:
     Java's flags and class path are those of the training run, which the ahead-of-time cache is bound
     to (JEP 514). Raises `ProvisionError` when the folder isn't whole.
     """
-    folder = found.path
-    recorded = _entry(None).read_at(folder) if folder is not None else None
-    if folder is None or recorded is None:
-        raise ProvisionError(f"There is no prepared Kafka at {folder}: {ways(_KAFKA)}.")
+    folder, recorded = _folder_of(found), kafka_facts(found)
     cache = folder / "kafka.aot" if recorded["ahead_of_time"] else None
     return java_command(folder, Path(recorded["java"]), recorded["jars"], cache=cache)
+
+
+def kafka_facts(found: Found) -> dict[str, Any]:
+    """What was recorded when Kafka was prepared: `java`, `java_version`, `jars`, `ahead_of_time`, `note`.
+
+    `note` says why there is no ahead-of-time cache. Raises `ProvisionError` when the folder isn't whole.
+    """
+    folder = _folder_of(found)
+    recorded = CacheEntry.read_at(folder)
+    if recorded is None:
+        raise ProvisionError(f"There is no prepared Kafka in {folder}: {ways(_KAFKA)}.")
+    return recorded
+
+
+def _folder_of(found: Found) -> Path:
+    if found.path is None:
+        raise ProvisionError(f"Kafka at {found.detail} is another's, to be used rather than started.")
+    return found.path
 
 
 def _installation() -> _Installation | None:
@@ -131,8 +146,10 @@ def _whole(folder: Path, recorded: dict[str, Any]) -> bool:
     if recorded["ahead_of_time"]:
         needed.append(folder / "kafka.aot")
     java = Path(recorded["java"])
+    wanted = os.environ.get(CATALOGUE["java"].variable) or str(java)
     return (
-        all(path.exists() for path in needed)
+        Path(wanted).expanduser() == java
+        and all(path.exists() for path in needed)
         and os.access(java, os.X_OK)
         and java_stamp(java) == recorded["java_stamp"]
     )

@@ -13,7 +13,16 @@ from workbook_lib.lab.provision.cache import cache_dir
 from workbook_lib.lab.provision.catalogue import Program, ways
 from workbook_lib.lab.provision.model import ProvisionError
 
-__all__ = ["Unusable", "executable", "named_by_user", "on_path", "parse_version", "version_of"]
+__all__ = [
+    "Unusable",
+    "ask_version",
+    "check",
+    "executable",
+    "named_by_user",
+    "on_path",
+    "parse_version",
+    "version_of",
+]
 
 _ASK_SECONDS = 5.0
 
@@ -81,7 +90,7 @@ def version_of(path: Path, arguments: tuple[str, ...]) -> str:
     known = remembered.get(str(resolved))
     if known is not None and known[:2] == stamp:
         return str(known[2])
-    version = _ask(path, arguments)
+    version = ask_version(path, arguments)
     _remember({**remembered, str(resolved): [*stamp, version]})
     return version
 
@@ -91,7 +100,8 @@ def parse_version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text.split("-")[0].split("+")[0]))
 
 
-def _ask(path: Path, arguments: tuple[str, ...]) -> str:
+def ask_version(path: Path, arguments: tuple[str, ...]) -> str:
+    """The version that a program prints, "" when it prints none. Raises `Unusable`."""
     try:
         asked = subprocess.run(
             [str(path), *arguments],
