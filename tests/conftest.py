@@ -1,7 +1,7 @@
 """Real servers for the tests: each is started once a session, when the first test asks for it.
 
-A server that the environment names (CONSUL_HTTP_ADDR, KAFKA_BOOTSTRAP_SERVERS, REDIS_URL, JAEGER_QUERY_URL with
-OTEL_EXPORTER_OTLP_ENDPOINT) is used instead.
+A server that the environment names (CONSUL_HTTP_ADDR, KAFKA_BOOTSTRAP_SERVERS, REDIS_URL, JAEGER_QUERY_URL
+with OTEL_EXPORTER_OTLP_ENDPOINT) is used instead.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ __all__ = ["LabError"]
 
 
 class LabError(RuntimeError):
-    """Something that a chapter runs isn't there: the message names it, says why, and ends with its last log lines."""
+    """Something that a chapter runs isn't there: which, why, and the end of its log."""
 
     @classmethod
     def of(cls, process: Process, why: str) -> LabError:

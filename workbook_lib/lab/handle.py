@@ -102,9 +102,8 @@ class Handle:
 
     def _own_process(self) -> Process:
         if self.process is None:
-            raise LabError(
-                f"{self.name} is a server of yours ({next(iter(self.addresses.values()))}); the lab has no process of it"
-            )
+            where = next(iter(self.addresses.values()))
+            raise LabError(f"{self.name} at {where} is your own server; the lab has no process of it")
         return self.process
 
 

@@ -72,7 +72,7 @@ class Lab:
     async def start(
         self, *names: str, instances: int = 1, env: Mapping[str, str] | None = None, reload: bool = False
     ) -> Started:
-        """Start servers and services by name, and the servers that the services need; wait until all are ready.
+        """Start servers and services by name, and the servers that services need; wait until all are ready.
 
         Servers come up together, then the services together. `instances` and `env` are for the services;
         with `reload` they start anew when their files change. What runs already is left alone. Raises
@@ -124,9 +124,7 @@ class Lab:
         """
         run = await self._open()
         if not self._is_running(name, 1):
-            plan = run.plan_app(
-                name, folder.resolve(), app, port, self.environment | dict(env or {}), reload=reload
-            )
+            plan = run.plan_app(name, folder, app, port, self.environment | dict(env or {}), reload=reload)
             async with AsyncExitStack() as undo:
                 undo.push_async_callback(plan.handle.stop, ABANDON_SECONDS)
                 await run.bring_up([plan])

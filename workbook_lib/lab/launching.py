@@ -55,14 +55,13 @@ class Run:
         self._supervisor = Supervisor(self.folder.log_path("supervisor"), watch=parent, env=self._env)
 
     async def plan_server(self, name: str) -> Plan:
-        """Find the server (provisioning it, with progress, if need be) and reserve its ports. Raises `LabError`."""
+        """Find the server (or provision it, with progress) and reserve its ports. Raises `LabError`."""
         server = SERVERS[name]
         if external := server.external(os.environ):
             handle = Handle(name, external, external, note="yours")
             return Plan((name, 1), handle, lambda _: server.check(external), start_seconds=EXTERNAL_SECONDS)
         try:
-            found = await asyncio.to_thread(provision.find, name)
-            found = found or await asyncio.to_thread(provision.provision, name, report=print)
+            found = await asyncio.to_thread(_found, name)
         except provision.ProvisionError as error:
             raise LabError(str(error)) from error
         ports = self._reserve(server.ports)
@@ -107,11 +106,11 @@ class Run:
         ports = self._reserve([PortRequest("http", port)])
         number = ports["http"].port
         handle = Handle(name, {}, {"http": f"http://127.0.0.1:{number}"}, note=_notes(ports), ports=ports)
-        argv = app_command(folder, app, number, reload=reload)
+        argv = app_command(folder.resolve(), app, number, reload=reload)
         return Plan((name, 1), handle, partial(check_app, number, reload=reload), argv, env)
 
     async def bring_up(self, plans: Sequence[Plan]) -> None:
-        """Start them together and wait until all are ready; the first that fails cancels the rest. Raises `LabError`."""
+        """Start them together, wait until all are ready; the first failure ends the wait. Raises `LabError`."""
         tasks = [asyncio.ensure_future(self._bring_up(plan)) for plan in plans]
         try:
             await asyncio.gather(*tasks)
@@ -153,6 +152,10 @@ class Run:
             return self._ports.reserve_all(requests)
         except NoFreePort as error:
             raise LabError(str(error)) from error
+
+
+def _found(name: str) -> provision.Found:
+    return provision.find(name) or provision.provision(name, report=print)
 
 
 def _notes(ports: Mapping[str, Reservation]) -> str:

@@ -1,7 +1,8 @@
-"""Ports for what a chapter starts: the well-known one when it is free, another one otherwise, held until it is used.
+"""Ports for what a chapter starts: the well-known one when it is free, else another, held until it is used.
 
-Two guards hold a port. A locked file (flock, in the user's cache folder) keeps other chapters of this user away for
-as long as the port is in use, and a bound socket keeps everybody else away until just before the server takes it.
+Two guards hold a port. A locked file (flock, in the user's cache folder) keeps other chapters of this user
+away for as long as the port is in use; a bound socket keeps everybody else away until just before the server
+takes it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class NoFreePort(RuntimeError):
 
 @dataclass(frozen=True)
 class PortRequest:
-    """A port that a process needs: its role there, the well-known number if it has one, and whether UDP too."""
+    """A port that a process needs: its role, the well-known number if there is one, and whether UDP too."""
 
     role: str
     preferred: int | None = None
@@ -50,7 +51,7 @@ class Reservation:
     _lock: IO[str] | None = field(default=None, repr=False)
 
     def hand_over(self) -> None:
-        """Let go of the socket, so that the server about to start can bind it; other chapters still keep away."""
+        """Let go of the socket, so that the server about to start can bind it; other chapters keep away."""
         while self._sockets:
             self._sockets.pop().close()
 

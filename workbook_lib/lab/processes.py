@@ -15,7 +15,7 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from workbook_lib.lab import supervisor
 
@@ -62,7 +62,7 @@ class Process:
     async def wait(self, timeout_seconds: float) -> int | None:
         """Wait for its end; the exit code, or None when it still runs after `timeout_seconds`."""
         deadline = time.monotonic() + timeout_seconds
-        while self.alive and time.monotonic() < deadline:
+        while self.alive and time.monotonic() < deadline:  # noqa: ASYNC110 - an Event belongs to one loop
             await asyncio.sleep(POLL_SECONDS)
         return self.exit_code
 
@@ -137,7 +137,13 @@ class Supervisor:
         link = self._started()
         process = Process(link, name, words, log)
         log.parent.mkdir(parents=True, exist_ok=True)
-        request = {"op": "spawn", "argv": words, "env": dict(env), "cwd": str(cwd), "log": str(log)}
+        request: dict[str, object] = {
+            "op": "spawn",
+            "argv": words,
+            "env": dict(env),
+            "cwd": str(cwd),
+            "log": str(log),
+        }
         answer = link.ask(request, process)
         if answer.get("event") != "spawned":
             raise ProcessError(f"{name} couldn't be started: {answer.get('error', 'the supervisor ended')}")
@@ -171,7 +177,7 @@ class Supervisor:
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             return subprocess.Popen(
-                # Isolated and without site: up in 20 ms, and nothing of the project can shadow the standard library.
+                # Isolated and without site: up in 20 ms, and nothing can shadow the standard library.
                 [sys.executable, "-I", "-S", supervisor.__file__, *self._arguments, *watched],
                 env=self._env,
                 stdin=subprocess.PIPE,
@@ -185,12 +191,10 @@ class _Link:
     """The two pipes to a running supervisor, and the thread that reads its events."""
 
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
-        assert popen.stdin
-        assert popen.stdout
         self.popen = popen
         self.alive = True
-        self._stdin: IO[bytes] = popen.stdin
-        self._stdout: IO[bytes] = popen.stdout
+        self._stdin = cast("IO[bytes]", popen.stdin)
+        self._stdout = cast("IO[bytes]", popen.stdout)
         self._owner_pid = os.getpid()
         self._numbers = itertools.count(1)
         self._asked: dict[int, tuple[threading.Event, dict[str, object], Process]] = {}

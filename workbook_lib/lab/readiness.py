@@ -12,20 +12,28 @@ from collections.abc import Awaitable, Callable, Mapping
 from workbook_lib.lab.errors import LabError
 from workbook_lib.lab.processes import Process
 
-__all__ = ["Check", "http_get", "until_answered", "until_ready"]
+__all__ = ["Check", "Hopeless", "http_get", "until_answered", "until_ready"]
 
 Check = Callable[[], Awaitable[str | None]]
 """Asks once; None when ready, else what is still missing. A refused connection may simply be raised."""
+
+
+class Hopeless(Exception):
+    """Raised by a check: waiting is of no use; the message says why."""
+
 
 POLL_SECONDS = 0.025
 ASK_SECONDS = 1.0
 
 
 async def until_ready(process: Process, check: Check, timeout_seconds: float) -> None:
-    """Wait until `check` is content. Raises `LabError` at once when the process ends, else at the deadline."""
+    """Wait until `check` is content. Raises `LabError` at the deadline, and at once if the process ends."""
     deadline = time.monotonic() + timeout_seconds
     while True:
-        missing = await _ask(check)
+        try:
+            missing = await _ask(check)
+        except Hopeless as error:
+            raise LabError.of(process, str(error)) from None
         if not process.alive:  # looked at after the answer: another's server may answer on its port
             raise LabError.died(process, "while it was starting")
         if missing is None:

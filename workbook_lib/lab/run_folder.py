@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The nearest folder from `start` (default: here) upwards that holds this project's pyproject; else `start`."""
+    """The nearest folder from `start` (default: here) up with this project's pyproject; else `start`."""
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         with contextlib.suppress(OSError):
@@ -108,7 +108,7 @@ def _reap(chapter_folder: Path) -> list[str]:
 
 
 def _end_marked(run_ids: list[str]) -> list[str]:
-    """Kill every process that carries one of these run ids; psutil checks start times, so none is mistaken."""
+    """Kill every process that carries one of these run ids (psutil compares start times before it kills)."""
     ended: dict[int, str] = {}
     deadline = time.monotonic() + REAP_SECONDS
     while time.monotonic() < deadline:

@@ -19,18 +19,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from workbook_lib.lab.errors import LabError
 from workbook_lib.lab.ports import PortRequest
-from workbook_lib.lab.readiness import ASK_SECONDS, http_get
+from workbook_lib.lab.readiness import ASK_SECONDS, Hopeless, http_get
 
 __all__ = ["ServiceSpec", "app_command", "check_app", "check_service", "read_spec", "service_names"]
-
-WAITS_FOR_CHANGE = (
-    "the reloader is up, but not the program: it has ended, and starts again at the next change"
-)
 
 
 @dataclass(frozen=True)
 class ServiceSpec:
-    """What `services/<folder>/service.toml` says: names, well-known ports, and the servers it can't do without."""
+    """What `services/<folder>/service.toml` says: names, well-known ports, the servers that it needs."""
 
     folder: Path
     service: str
@@ -61,7 +57,7 @@ class ServiceSpec:
         return [*watch, shlex.join(module), str(self.folder)]
 
     def environment(self, ports: Mapping[str, int], data_folder: Path) -> dict[str, str]:
-        """What one instance is told: its ports, its name, its own database (unless the user has named one)."""
+        """What one instance is told: its ports, its name, its own database (unless the user names one)."""
         prefix = self.name.upper()
         env = {f"{prefix}_PORT": str(ports["http"]), f"{prefix}_INSTANCE": self.instance(ports["http"])}
         if "grpc" in ports:
@@ -92,8 +88,8 @@ def read_spec(root: Path, name: str) -> ServiceSpec:
 
 async def check_service(spec: ServiceSpec, ports: Mapping[str, int], pid: int, *, reload: bool) -> str | None:
     """/health is 200 and names this very instance, and gRPC health is SERVING where it has gRPC."""
-    if reload and not _workers(pid):
-        return WAITS_FOR_CHANGE
+    if reload and (missing := _reloading(pid)):
+        return missing
     status, body = await http_get(f"http://127.0.0.1:{ports['http']}/health")
     said = json.loads(body)
     who = (said.get("service"), said.get("instance"))
@@ -123,31 +119,31 @@ def app_command(folder: Path, app: str, port: int, *, reload: bool) -> list[str]
 
 async def check_app(port: int, pid: int, *, reload: bool) -> str | None:
     """Any HTTP answer will do."""
-    if reload and not _workers(pid):
-        return WAITS_FOR_CHANGE
+    if reload and (missing := _reloading(pid)):
+        return missing
     await http_get(f"http://127.0.0.1:{port}/")
     return None
 
 
-def _workers(pid: int) -> list[psutil.Process]:
+def _reloading(pid: int) -> str | None:
+    """A reloader outlives the program that it has started: look at that one. Raises `Hopeless` when it ended."""
     try:
         children = psutil.Process(pid).children()
-        return [
-            c
-            for c in children
-            if c.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(c.cmdline())
-        ]
+        states = {c.status() for c in children if "resource_tracker" not in " ".join(c.cmdline())}
     except psutil.Error:
-        return []
+        return "the reloader is ending"
+    if states == {psutil.STATUS_ZOMBIE}:
+        raise Hopeless("the program ended at once; its reloader waits for a change")
+    return None if states else "the reloader hasn't started it yet"
 
 
 def _grpc_health(port: int) -> str | None:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        stub = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
         try:
             status = stub.Check(health_pb2.HealthCheckRequest(), timeout=ASK_SECONDS).status
         except grpc.RpcError as error:
-            return f"gRPC health: {error.code().name}"  # type: ignore[attr-defined]
+            return f"gRPC health: {error.code().name}"
     return None if status == health_pb2.HealthCheckResponse.SERVING else f"gRPC health: status {status}"
 
 

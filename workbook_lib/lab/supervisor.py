@@ -1,15 +1,16 @@
 """The process that outlives the kernel by just long enough to end everything the kernel started.
 
-Run as a script by `workbook_lib.lab.processes.Supervisor`, in a session of its own, with JSON lines on stdin and
-stdout. Standard library only and one thread only: a parent-death signal is bound to the thread that forked.
+Run as a script by `workbook_lib.lab.processes.Supervisor`, in a session of its own, with JSON lines on stdin
+and stdout. Standard library only; one thread only: a parent-death signal is bound to the thread that forked.
 
-    in   {"op": "spawn", "id", "name", "argv", "env", "cwd", "log"}    {"op": "signal", "pid", "signal"}
-    out  {"event": "spawned", "id", "pid", "start"}    {"event": "refused", "id", "error"}    {"event": "exit", "pid", "code"}
+    in   {"op": "spawn", "id", "argv", "env", "cwd", "log"}     {"op": "signal", "pid", "signal"}
+    out  {"event": "spawned", "id", "pid", "start"}     {"event": "refused", "id", "error"}
+         {"event": "exit", "pid", "code"}
 
-Everything is ended (SIGTERM, then SIGKILL after the grace, then a sweep over all descendants) when stdin reaches
-end-of-file, when the owner is gone, when a watched process is gone (the owner is then killed too: a notebook's
-kernel must not outlive papermill), or on SIGTERM. As a subreaper it adopts the children of processes that die
-(PR_SET_CHILD_SUBREAPER, prctl(2)); a child that it adopted has lost its owner and is ended at once.
+Everything is ended (SIGTERM, then SIGKILL after the grace, then a sweep over all descendants) when stdin
+reaches end-of-file, when the owner is gone, when a watched process is gone (the owner is then killed too: a
+notebook's kernel must not outlive papermill), or on SIGTERM. As a subreaper it adopts the children of those
+that die (PR_SET_CHILD_SUBREAPER, prctl(2)); a child that it adopted has lost its owner and is ended at once.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ Identity = tuple[int, str]  # process id and start time: together they are never
 
 
 def main(argv: list[str]) -> int:
-    """Run until the owner is gone. Arguments: grace in seconds, owner `pid:start`, then watched `pid:start`…"""
+    """Run until the owner is gone. Arguments: grace in seconds, owner `pid:start`, watched `pid:start`…"""
     grace_seconds, owner, *watched = argv
     try:
         _Supervisor(float(grace_seconds), _parse(owner), [_parse(each) for each in watched]).run()
@@ -84,7 +85,8 @@ def _parents() -> dict[int, int]:
         )
         rows = [line.split() for line in shown.stdout.splitlines()]
         return {int(pid): int(ppid) for pid, ppid, state in rows if not state.startswith("Z")}
-    stats = {int(name): _stat(int(name)) for name in os.listdir("/proc") if name.isdigit()}
+    names = os.listdir("/proc")  # noqa: PTH208 - this runs often
+    stats = {int(name): _stat(int(name)) for name in names if name.isdigit()}
     return {pid: int(fields[1]) for pid, fields in stats.items() if fields and fields[0] not in "ZX"}
 
 
@@ -126,12 +128,11 @@ class _Supervisor:
         self.pending = b""
         self.ending = False
         self.pid = os.getpid()
-        self.libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
-        if self.libc:
-            self.libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        if LINUX:
+            _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
     def run(self) -> None:
-        wake_in, wake_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if LINUX else _pipe()
+        wake_in, wake_out = _pipe()
         signal.set_wakeup_fd(wake_out, warn_on_full_buffer=False)
         # Handlers instead of SIG_IGN: what is ignored stays ignored in the programs that we execute.
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
@@ -187,7 +188,7 @@ class _Supervisor:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=self._die_with_me if self.libc else None,  # noqa: PLW1509 - one thread
+                    preexec_fn=self._die_with_me if LINUX else None,  # safe: this process has one thread
                 )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             self._tell({"event": "refused", "id": request["id"], "error": str(error)})
@@ -200,8 +201,7 @@ class _Supervisor:
 
     def _die_with_me(self) -> None:
         """In the new child: should the supervisor itself be killed, the child goes too."""
-        assert self.libc
-        self.libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        _prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
         if os.getppid() != self.pid:
             os._exit(1)
 
@@ -218,7 +218,7 @@ class _Supervisor:
         self._end_orphans()
 
     def _end_orphans(self) -> None:
-        """Children that we didn't start lost their parent: SIGTERM now, SIGKILL to their tree after the grace."""
+        """Children not started here lost their parent: SIGTERM now, SIGKILL to their tree after the grace."""
         parents = _parents()
         now = time.monotonic()
         adopted = [pid for pid, parent in parents.items() if parent == self.pid and pid not in self.children]
@@ -245,6 +245,10 @@ class _Supervisor:
             os.write(1, json.dumps(event).encode() + b"\n")
         except OSError:  # nobody listens any more
             self.ending = True
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _pipe() -> tuple[int, int]:

@@ -22,6 +22,13 @@ class Place:
     ports: Mapping[str, int]
     folder: Path
 
+    @property
+    def program(self) -> Path:
+        """The program, or Kafka's prepared folder."""
+        if self.found.path is None:
+            raise ValueError(f"{self.found.name} is an endpoint and isn't started")
+        return self.found.path
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -60,7 +67,7 @@ class Server(ABC):
 
     @abstractmethod
     async def check(self, environment: Mapping[str, str]) -> str | None:
-        """Ask the server at these addresses in its own protocol; None when it is ready, else what is missing."""
+        """Ask it at these addresses in its own protocol; None when it is ready, else what is missing."""
 
 
 def address(value: str, default_port: int = 80) -> tuple[str, int]:

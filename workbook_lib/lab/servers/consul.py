@@ -44,7 +44,7 @@ class Consul(Server):
                 indent=1,
             )
         )
-        return Launch([str(place.found.path), "agent", "-dev", f"-config-file={config}"])
+        return Launch([str(place.program), "agent", "-dev", f"-config-file={config}"])
 
     def environment(self, ports: Mapping[str, int]) -> dict[str, str]:
         """CONSUL_HTTP_ADDR, as a URL."""

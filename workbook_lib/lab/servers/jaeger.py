@@ -1,4 +1,4 @@
-"""Jaeger 2: takes spans by OTLP, keeps them in memory, answers queries; it is an OpenTelemetry Collector too."""
+"""Jaeger 2: takes spans by OTLP, keeps them in memory, answers queries; an OpenTelemetry Collector too."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ extensions:
   jaeger_query:
     storage:
       traces: memory
+    enable_tracing: false  # its own spans would delay its end
     http: {{endpoint: "127.0.0.1:{query}"}}
     grpc: {{endpoint: "127.0.0.1:{query_grpc}"}}
 """
@@ -59,7 +60,7 @@ class Jaeger(Server):
         """No ports but those given, so that two can run side by side."""
         config = place.folder / "jaeger.yaml"
         config.write_text(CONFIG.format(**place.ports))
-        return Launch([str(place.found.path), "--config", str(config)])
+        return Launch([str(place.program), "--config", str(config)])
 
     def environment(self, ports: Mapping[str, int]) -> dict[str, str]:
         """JAEGER_QUERY_URL for readers, OTEL_EXPORTER_OTLP_ENDPOINT (OTLP over HTTP) for services."""

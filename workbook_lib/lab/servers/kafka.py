@@ -46,9 +46,8 @@ class Kafka(Server):
 
     def launch(self, place: Place) -> Launch:
         """Storage is copied from the formatted template; formatting anew would start a JVM of its own."""
-        assert place.found.path
         storage = place.folder / "storage"
-        shutil.copytree(place.found.path / "template", storage)
+        shutil.copytree(place.program / "template", storage)
         properties = place.folder / "server.properties"
         properties.write_text(PROPERTIES.format(storage=storage, **place.ports))
         return Launch([*provision.kafka_java_command(place.found), str(properties)])
@@ -58,7 +57,7 @@ class Kafka(Server):
         return {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{ports['broker']}"}
 
     async def check(self, environment: Mapping[str, str]) -> str | None:
-        """Ask for metadata without topics; a broker that the controller hasn't let in yet names controller -1."""
+        """Ask for metadata; a broker that the controller hasn't let in yet names controller -1."""
         reader, writer = await asyncio.open_connection(*address(environment["KAFKA_BOOTSTRAP_SERVERS"], 9092))
         try:
             client = b"workbook"

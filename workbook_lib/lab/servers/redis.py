@@ -33,7 +33,7 @@ class Redis(Server):
             "daemonize": "no",
         }
         return Launch(
-            [str(place.found.path), *(word for key, value in options.items() for word in (f"--{key}", value))]
+            [str(place.program), *(word for key, value in options.items() for word in (f"--{key}", value))]
         )
 
     def environment(self, ports: Mapping[str, int]) -> dict[str, str]:
