@@ -1,0 +1,23 @@
+"""What a chapter shows: tables, sources, logs, traces, maps, charts; static HTML or PNG, always with text."""
+
+from workbook_lib.lab.show.charts import bars, latency_histogram, timeline
+from workbook_lib.lab.show.code import source
+from workbook_lib.lab.show.output import Picture, Shown
+from workbook_lib.lab.show.records import log_lines, tree
+from workbook_lib.lab.show.servicemap import service_map
+from workbook_lib.lab.show.tables import table
+from workbook_lib.lab.show.waterfall import waterfall
+
+__all__ = [
+    "Picture",
+    "Shown",
+    "bars",
+    "latency_histogram",
+    "log_lines",
+    "service_map",
+    "source",
+    "table",
+    "timeline",
+    "tree",
+    "waterfall",
+]

@@ -1,0 +1,78 @@
+"""The source of something, from its own file: prose never pastes code that could drift."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import textwrap
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+from workbook_lib.lab.show.output import Shown
+
+__all__ = ["source"]
+
+ROOT_MARK: Final = "pyproject.toml"
+BLOCK: Final = (
+    "background:#f6f8fa;color:#1f2933;padding:10px 14px;border-radius:6px;"
+    "overflow-x:auto;font-size:90%;line-height:1.4"
+)
+PLAIN: Final = "background:transparent;color:inherit;border:0;margin:0;padding:0;line-height:inherit"
+
+
+def source(obj: Any, *, lines: tuple[int, int] | None = None) -> Shown:  # noqa: ANN401 - anything with a source
+    """Show a function, method, class, module or file with its place, for example services/users/app.py:10-30.
+
+    `lines` (first, last, both shown) picks a part of a file or module. Raises TypeError for what has no
+    source.
+    """
+    path, first, text = _located(obj)
+    if lines is not None:
+        skipped = lines[0] - first
+        text = "\n".join(text.splitlines()[skipped : lines[1] - first + 1])
+        first = lines[0]
+    text = text.rstrip("\n")
+    place = f"{_relative(path)}:{first}-{first + text.count(chr(10))}"
+    html = f"<p><code>{escape(place)}</code></p>{_highlighted(text, path)}"
+    return Shown(html, f"# {place}\n{text}")
+
+
+def _located(obj: Any) -> tuple[Path, int, str]:  # noqa: ANN401 - see source
+    if isinstance(obj, str | Path):
+        return Path(obj), 1, Path(obj).read_text(encoding="utf-8")
+    if isinstance(obj, functools.partial):
+        obj = obj.func
+    obj = inspect.unwrap(obj)
+    if isinstance(obj, property):
+        obj = obj.fget
+    found, first = inspect.getsourcelines(obj)
+    return (
+        Path(inspect.getsourcefile(obj) or inspect.getfile(obj)),
+        max(first, 1),
+        textwrap.dedent("".join(found)),
+    )
+
+
+def _relative(path: Path) -> str:
+    """The path below its project, or below site-packages."""
+    path = path.absolute()
+    for parent in path.parents:
+        if (parent / ROOT_MARK).is_file() or parent.name == "site-packages":
+            return path.relative_to(parent).as_posix()
+    return path.name
+
+
+def _highlighted(text: str, path: Path) -> str:
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import TextLexer, get_lexer_for_filename
+    from pygments.util import ClassNotFound
+
+    try:
+        lexer = get_lexer_for_filename(path.name, stripnl=False)
+    except ClassNotFound:
+        lexer = TextLexer(stripnl=False)
+    # Inline colours: a style sheet would not survive GitHub's viewer.
+    formatter = HtmlFormatter(noclasses=True, style="friendly", cssstyles=BLOCK, prestyles=PLAIN)
+    return str(highlight(text, lexer, formatter))
