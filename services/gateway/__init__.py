@@ -1,0 +1,3 @@
+"""The gateway service: the REST edge."""
+
+__all__: list[str] = []

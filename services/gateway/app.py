@@ -1,0 +1,151 @@
+"""The REST edge: one address for callers; users are behind it over HTTP, orders and inventory over gRPC.
+
+It translates and passes on, errors included; the rules are where the data is.
+"""
+
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import httpx2
+from fastapi import APIRouter, Body, Path, Query, Response
+from pydantic import BaseModel, JsonValue
+
+from services.contracts import inventory_pb2, names, orders_pb2
+from services.contracts.inventory_pb2_grpc import InventoryServiceStub
+from services.contracts.orders_pb2_grpc import OrderServiceStub
+from services.gateway.settings import GatewaySettings
+from workbook_lib.kit.discovery import Directory
+from workbook_lib.kit.http import HttpClient
+from workbook_lib.kit.rpc import RpcClient
+from workbook_lib.kit.service import Service
+
+if TYPE_CHECKING:
+    from services.contracts.inventory_pb2_grpc import InventoryServiceAsyncStub
+    from services.contracts.orders_pb2_grpc import OrderServiceAsyncStub
+
+__all__ = ["Clients", "build"]
+
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # Goes into the path of another request.
+JsonObject = Annotated[dict[str, JsonValue], Body()]
+
+
+class Clients(NamedTuple):
+    """What is behind the gateway."""
+
+    users: HttpClient
+    orders: "RpcClient[OrderServiceAsyncStub]"
+    inventory: "RpcClient[InventoryServiceAsyncStub]"
+
+
+class OrderView(BaseModel):
+    """An order. Money in cents."""
+
+    order_id: str
+    user_id: str
+    sku: str
+    quantity: int
+    status: str
+    total_cents: int
+    created_at: str
+
+
+class StockView(BaseModel):
+    """What is available of one SKU. Money in cents."""
+
+    sku: str
+    name: str
+    available: int
+    unit_price_cents: int
+
+
+def user_routes(users: HttpClient) -> APIRouter:
+    """What the user service answers, passed on."""
+    router = APIRouter(prefix="/users")
+
+    @router.get("")
+    async def list_users(limit: Annotated[int, Query(ge=1, le=100)] = 20, after: str = "") -> Response:
+        return _passed_on(await users.get("/users", params={"limit": limit, "after": after}))
+
+    @router.get("/{user_id}")
+    async def get_user(user_id: Name) -> Response:
+        return _passed_on(await users.get(f"/users/{user_id}"))
+
+    @router.post("", status_code=201)
+    async def register(new: JsonObject) -> Response:
+        return _passed_on(await users.post("/users", json=new))
+
+    @router.post("/{user_id}/orders", status_code=201)
+    async def place_order(user_id: Name, new: JsonObject) -> Response:
+        return _passed_on(await users.post(f"/users/{user_id}/orders", json=new))
+
+    return router
+
+
+def _passed_on(answer: httpx2.Response) -> Response:
+    return Response(answer.content, answer.status_code, media_type=answer.headers["content-type"])
+
+
+def order_routes(orders: "RpcClient[OrderServiceAsyncStub]") -> APIRouter:
+    """Orders, as JSON."""
+    router = APIRouter(prefix="/orders")
+
+    @router.get("/{order_id}")
+    async def get_order(order_id: Name) -> OrderView:
+        with orders.stub() as stub:
+            order = await stub.GetOrder(orders_pb2.GetOrderRequest(order_id=order_id))
+        return OrderView(
+            order_id=order.order_id,
+            user_id=order.user_id,
+            sku=order.sku,
+            quantity=order.quantity,
+            status=orders_pb2.OrderStatus.Name(order.status).removeprefix("ORDER_STATUS_"),
+            total_cents=order.total_cents,
+            created_at=order.created_at,
+        )
+
+    return router
+
+
+def inventory_routes(inventory: "RpcClient[InventoryServiceAsyncStub]") -> APIRouter:
+    """Stock, as JSON."""
+    router = APIRouter(prefix="/inventory")
+
+    @router.get("/{sku}")
+    async def get_stock(sku: Name) -> StockView:
+        with inventory.stub() as stub:
+            stock = await stub.GetStock(inventory_pb2.StockRequest(sku=sku))
+        return StockView(
+            sku=stock.sku,
+            name=stock.name,
+            available=stock.available,
+            unit_price_cents=stock.unit_price_cents,
+        )
+
+    return router
+
+
+def connect(settings: GatewaySettings, directory: Directory) -> Clients:
+    """The clients of the running system."""
+    users = directory.find(names.USERS, settings.users_url)
+    orders = directory.find(names.ORDERS, settings.orders_url)
+    inventory = directory.find(names.INVENTORY, settings.inventory_url)
+    timeout = settings.timeout_seconds
+    return Clients(
+        HttpClient(users, timeout_seconds=timeout),
+        RpcClient(orders, OrderServiceStub, timeout_seconds=timeout),
+        RpcClient(inventory, InventoryServiceStub, timeout_seconds=timeout),
+    )
+
+
+def build(settings: GatewaySettings, clients: Clients | None = None) -> Service:
+    """The service, not started."""
+    service = Service(settings, title="Gateway")
+    if clients is None:
+        directory = Directory(settings.consul_http_addr)
+        service.add_resource(directory)
+        clients = connect(settings, directory)
+    for client in clients:
+        service.add_resource(client)
+    service.app.include_router(user_routes(clients.users))
+    service.app.include_router(order_routes(clients.orders))
+    service.app.include_router(inventory_routes(clients.inventory))
+    return service

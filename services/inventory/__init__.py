@@ -1,0 +1,3 @@
+"""The inventory service: stock over gRPC."""
+
+__all__: list[str] = []

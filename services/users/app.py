@@ -1,0 +1,153 @@
+"""The users' routes and RPC method: they translate; the work is in `profiles` and `store`."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+from fastapi import APIRouter, Path, Query
+from grpc.aio import ServicerContext
+from pydantic import BaseModel, Field
+
+from services.contracts import names, orders_pb2, users_pb2, users_pb2_grpc
+from services.contracts.orders_pb2_grpc import OrderServiceStub
+from services.users.domain import NewUser, User, with_id
+from services.users.profiles import Profiles
+from services.users.settings import UsersSettings
+from services.users.store import Base, UserStore
+from workbook_lib.kit.cache import Cache
+from workbook_lib.kit.discovery import Directory
+from workbook_lib.kit.rpc import RpcClient, RpcServer
+from workbook_lib.kit.service import Service
+from workbook_lib.kit.storage import Database
+
+if TYPE_CHECKING:
+    from services.contracts.orders_pb2_grpc import OrderServiceAsyncStub
+
+__all__ = ["Clients", "UsersRpc", "build"]
+
+UserId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class Clients(NamedTuple):
+    """What users calls."""
+
+    orders: "RpcClient[OrderServiceAsyncStub]"
+
+
+class UserPage(BaseModel):
+    """Some users; `next` is the `after` of the page behind it, null on the last one."""
+
+    users: list[User]
+    next: str | None
+
+
+class UserView(User):
+    """A user, and where this answer was read from."""
+
+    source: Literal["cache", "database"]
+
+
+class NewOrder(BaseModel):
+    """What a user wants to order; orders and inventory hold the rules."""
+
+    sku: str = Field(min_length=1, max_length=64)
+    quantity: int = Field(default=1, ge=1, le=2**31 - 1)
+
+
+class OrderView(BaseModel):
+    """A placed order. Money in cents."""
+
+    order_id: str
+    user_id: str
+    user_name: str
+    sku: str
+    quantity: int
+    status: str
+    total_cents: int
+    created_at: str
+
+
+class UsersRpc(users_pb2_grpc.UserServiceServicer):
+    """`workbook.users.v1.UserService`."""
+
+    def __init__(self, profiles: Profiles) -> None:
+        self._profiles = profiles
+
+    async def GetUser(  # noqa: N802 (the contract's name)
+        self, request: users_pb2.UserRequest, _context: ServicerContext[Any, Any]
+    ) -> users_pb2.UserResponse:
+        """One user's profile."""
+        user = (await self._profiles.get(request.user_id)).user
+        return users_pb2.UserResponse(name=user.name, age=user.age or 0)
+
+
+def user_routes(store: UserStore, profiles: Profiles) -> APIRouter:
+    """List, read and register users."""
+    router = APIRouter(prefix="/users")
+
+    @router.get("")
+    async def list_users(limit: Annotated[int, Query(ge=1, le=100)] = 20, after: str = "") -> UserPage:
+        users = await store.page(limit + 1, after)  # One more tells whether there is another page.
+        shown = users[:limit]
+        return UserPage(users=shown, next=shown[-1].id if len(users) > limit else None)
+
+    @router.get("/{user_id}")
+    async def get_user(user_id: UserId) -> UserView:
+        user, source = await profiles.get(user_id)
+        return UserView(**user.model_dump(), source=source)
+
+    @router.post("", status_code=201)
+    async def register(new: NewUser) -> User:
+        user = with_id(new)
+        await store.add(user)
+        return user
+
+    return router
+
+
+def order_routes(profiles: Profiles, orders: "RpcClient[OrderServiceAsyncStub]") -> APIRouter:
+    """Order in a user's name."""
+    router = APIRouter(prefix="/users")
+
+    @router.post("/{user_id}/orders", status_code=201)
+    async def place_order(user_id: UserId, new: NewOrder) -> OrderView:
+        user = (await profiles.get(user_id)).user
+        request = orders_pb2.PlaceOrderRequest(user_id=user.id, sku=new.sku, quantity=new.quantity)
+        with orders.stub() as stub:
+            order = await stub.PlaceOrder(request)
+        return OrderView(
+            order_id=order.order_id,
+            user_id=order.user_id,
+            user_name=user.name,
+            sku=order.sku,
+            quantity=order.quantity,
+            status=orders_pb2.OrderStatus.Name(order.status).removeprefix("ORDER_STATUS_"),
+            total_cents=order.total_cents,
+            created_at=order.created_at,
+        )
+
+    return router
+
+
+def build(settings: UsersSettings, clients: Clients | None = None) -> Service:
+    """The service, not started."""
+    service = Service(settings, title="Users")
+    if clients is None:
+        directory = Directory(settings.consul_http_addr)
+        service.add_resource(directory)
+        orders = directory.find(names.ORDERS, settings.orders_url)
+        clients = Clients(RpcClient(orders, OrderServiceStub, timeout_seconds=settings.order_timeout_seconds))
+    database = Database(settings.database_url, metadata=Base.metadata)
+    store = UserStore(database, settings.seed_file)
+    profiles = Profiles(store, Cache(settings.redis_url, namespace="users"), settings.profile_ttl_seconds)
+    for resource in (clients.orders, database, store, profiles):
+        service.add_resource(resource)
+    service.app.include_router(user_routes(store, profiles))
+    service.app.include_router(order_routes(profiles, clients.orders))
+    if settings.grpc_port is not None:
+        rpc = RpcServer(settings.host, settings.grpc_port)
+        rpc.add(
+            users_pb2_grpc.add_UserServiceServicer_to_server,
+            UsersRpc(profiles),
+            users_pb2.DESCRIPTOR.services_by_name["UserService"].full_name,
+        )
+        service.add_rpc(rpc)
+    return service

@@ -1,0 +1,43 @@
+"""Rules of a user: what may be stored. No I/O."""
+
+import re
+from typing import Annotated
+from uuid import uuid4
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+__all__ = ["NewUser", "User", "with_id"]
+
+# What HTML's <input type="email"> accepts, with a dot in the domain. Only a message sent there can tell more.
+_EMAIL = re.compile(
+    r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+"
+)
+
+
+def _email(value: str) -> str:
+    if not _EMAIL.fullmatch(value):
+        raise ValueError("not an e-mail address")
+    return value
+
+
+class NewUser(BaseModel):
+    """What someone who registers tells."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+    email: Annotated[
+        str, StringConstraints(strip_whitespace=True, to_lower=True, max_length=254), AfterValidator(_email)
+    ]
+    age: int | None = Field(default=None, ge=0, le=150)
+
+
+class User(NewUser):
+    """A registered user."""
+
+    id: str
+
+
+def with_id(new: NewUser) -> User:
+    """`new`, registered under an id of its own."""
+    return User(id=f"user{uuid4().hex[:12]}", **new.model_dump())

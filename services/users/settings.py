@@ -1,0 +1,29 @@
+"""Settings of the user service."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.contracts import names
+from workbook_lib.kit.settings import WithDatabase, WithRedis
+
+__all__ = ["UsersSettings"]
+
+_SEED = Path(__file__).parents[2] / "data" / "users.json"
+
+
+class UsersSettings(WithDatabase, WithRedis):
+    """Settings of the user service."""
+
+    model_config = SettingsConfigDict(env_prefix="USERS_")
+
+    service: str = names.USERS
+    port: int = 8081
+    grpc_port: int | None = 50051
+    seed_file: Path | None = Field(
+        default=_SEED, description="JSON list of users that fills an empty database"
+    )
+    profile_ttl_seconds: int = Field(default=60, ge=1, description="how long a profile stays in the cache")
+    orders_url: str = Field(default="127.0.0.1:50052", description="orders' gRPC address, without Consul")
+    order_timeout_seconds: float = Field(default=2.0, gt=0, description="deadline of orders.PlaceOrder")
