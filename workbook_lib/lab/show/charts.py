@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bars", "latency_histogram", "timeline"]
 
-BINS: Final = 48
+BINS: Final = 64
 WIDE_RANGE: Final = 8.0  # from here on a linear axis would squeeze the fast requests into one bar
 PERCENTILES: Final = ((50, "-"), (95, "--"), (99, ":"))
 TEXT_BAR: Final = 40
@@ -64,30 +64,13 @@ def timeline(
     figure, panels = _panels(len(named), title, each=1.7)
     until = max(max((s.start_seconds for s in r.timeline), default=0.0) for r in named.values()) or 1.0
     for axes, (label, result), colour in zip(panels, named.items(), _cycle(len(named)), strict=True):
-        plain_axes(axes, grid="y")
-        good = [sample for sample in result.timeline if sample.ok]
-        bad = [sample.start_seconds for sample in result.timeline if not sample.ok]
-        axes.scatter(
-            [s.start_seconds for s in good],
-            [s.latency_ms for s in good],
-            s=7,
-            color=colour,
-            alpha=0.45,
-            linewidth=0,
-        )
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} ms")
-        axes.minorticks_off()
         axes.set_xlim(-0.02 * until, until * 1.02)
-        axes.plot(
-            bad, [0.94] * len(bad), "|", color=ALARM, markersize=9, transform=axes.get_xaxis_transform()
-        )
+        _requests(axes, result, colour)
         _head(axes, label, f"{result.requests:,} requests, {result.failures:,} failed", colour)
         for name, moment in (marks or {}).items():
             axes.axvline(moment, color=MUTED, linewidth=1, linestyle="--")
-            axes.annotate(
-                f" {name}", (moment, 0.02), xycoords=axes.get_xaxis_transform(), fontsize=7.5, color=MUTED
-            )
+            place = axes.get_xaxis_transform()
+            axes.annotate(f" {name}", (moment, 0.02), xycoords=place, fontsize=7.5, color=MUTED)
     panels[-1].xaxis.set_major_formatter(lambda value, _: f"{value:g} s")
     text = "\n".join(_seconds_text(label, result) for label, result in named.items())
     return Picture(figure, text)
@@ -96,7 +79,7 @@ def timeline(
 def bars(
     values: Mapping[str, float], *, unit: str = "", title: str = "", logarithmic: bool = False
 ) -> Picture:
-    """Draw one horizontal bar a value, the value beside it; `logarithmic` for differences of powers of ten."""
+    """Draw one horizontal bar a value; `logarithmic` where they differ by powers of ten."""
     figure = new_figure(0.36 * len(values) + (0.55 if title else 0.25))
     high = figure.get_size_inches()[1]
     left = 0.08 * max(map(len, values), default=1) + 0.25
@@ -120,7 +103,7 @@ def bars(
 
 def _panels(count: int, title: str, each: float = 1.35) -> tuple[Figure, Sequence[Axes]]:
     """One axes below another, sharing x, under a title."""
-    high = 0.5 + count * each + 0.35
+    high = 0.4 + count * each + 0.35
     figure = new_figure(high)
     panels: list[Axes] = []
     for index in range(count):
@@ -138,20 +121,50 @@ def _head(axes: Axes, label: str, facts: str, colour: str) -> None:
     axes.text(1, 1.06, facts, fontsize=7.5, color=MUTED, transform=axes.transAxes, ha="right")
 
 
+def _requests(axes: Axes, result: LoadResult, colour: str) -> None:
+    """A dot a successful request, a red tick a failed one."""
+    plain_axes(axes, grid="y")
+    good = [sample for sample in result.timeline if sample.ok]
+    bad = [sample.start_seconds for sample in result.timeline if not sample.ok]
+    starts, latencies = [sample.start_seconds for sample in good], [sample.latency_ms for sample in good]
+    axes.scatter(starts, latencies, s=7, color=colour, alpha=0.45, linewidth=0)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} ms")
+    axes.minorticks_off()
+    if good:  # the top is for the failed ones
+        low, high = math.log10(max(min(latencies), 1e-3)), math.log10(max(latencies))
+        axes.set_ylim(10 ** (low - 0.1), 10 ** (high + 0.3 * max(high - low, 1)))
+    if bad:
+        place = axes.get_xaxis_transform()
+        axes.plot(bad, [0.92] * len(bad), "|", color=ALARM, markersize=8, transform=place)
+        axes.text(
+            -0.007, 0.92, "failed", color=ALARM, fontsize=8, ha="right", va="center", transform=axes.transAxes
+        )
+
+
 def _percentiles(axes: Axes, result: LoadResult, colour: str) -> None:
     top = axes.get_ylim()[1]
     for step, (percent, dashes) in enumerate(PERCENTILES):
         value = result.percentile(percent)
         axes.axvline(value, color=colour, linestyle=dashes, linewidth=1.2)
-        # One below another: p95 and p99 are often near.
-        y = top * (0.97 - 0.14 * step)
         box = {"boxstyle": "square,pad=0.1", "facecolor": PAPER, "edgecolor": "none", "alpha": 0.8}
-        axes.text(value, y, f" p{percent}  {_number(value)} ms", fontsize=7, color=INK, va="top", bbox=box)
+        right = axes.transAxes.inverted().transform(axes.transData.transform((value, 0)))[0] > 0.85
+        axes.annotate(
+            f"p{percent}  {_number(value)} ms",
+            (value, top * (0.97 - 0.14 * step)),  # one below another: p95 and p99 are often near
+            xytext=(-4 if right else 4, 0),
+            textcoords="offset points",
+            fontsize=7,
+            color=INK,
+            ha="right" if right else "left",
+            va="top",
+            bbox=box,
+        )
 
 
 def _bins(low: float, high: float, *, logarithmic: bool) -> list[float]:
     if logarithmic:
-        first, last = math.log10(low) - 0.02, math.log10(high) + 0.02
+        first, last = math.log10(low) - 0.06, math.log10(high) + 0.06
         return [10 ** (first + (last - first) * step / BINS) for step in range(BINS + 1)]
     margin = (high - low or high) * 0.02
     return [low - margin + (high - low + 2 * margin) * step / BINS for step in range(BINS + 1)]

@@ -60,7 +60,7 @@ def plain_axes(axes: Axes, *, grid: str = "") -> None:
     """Take away the frame and ticks; keep a light grid along `grid` ("x", "y" or none)."""
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.tick_params(length=0, labelsize=8, labelcolor=MUTED)
+    axes.tick_params(which="both", length=0, labelsize=8, labelcolor=MUTED)
     axes.set_axisbelow(True)
     if grid == "x":
         axes.grid(axis="x", color=RULE, linewidth=0.8)
