@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import logging
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from typing import Protocol
@@ -11,10 +10,11 @@ from typing import Protocol
 from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
 from workbook_lib.kit.consul import Consul, Instance
 from workbook_lib.kit.errors import Unavailable
+from workbook_lib.kit.logs import get_logger
 
 __all__ = ["Directory", "Instances", "NoInstances", "RoundRobin", "StaticInstances", "Subscriber"]
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class NoInstances(Unavailable):
@@ -77,11 +77,7 @@ class Subscriber:
             async with asyncio.timeout(self._start_timeout_seconds):
                 await self._answered.wait()
         except TimeoutError:
-            _log.warning(
-                "no answer about %s from Consul in %g s; going on without",
-                self.service,
-                self._start_timeout_seconds,
-            )
+            _log.warning("no answer from Consul yet, going on without", of=self.service)
 
     async def stop(self) -> None:
         """End the watch, also in the middle of a blocking query."""
@@ -95,7 +91,11 @@ class Subscriber:
         async with aclosing(self._consul.watch_health(self.service)) as answers:
             async for instances in answers:
                 if tuple(instances) != self._instances:
-                    _log.info("%s now at %s", self.service, [instance.id for instance in instances])
+                    _log.info(
+                        "instances changed",
+                        of=self.service,
+                        instances=[instance.id for instance in instances],
+                    )
                 self._instances = tuple(instances)
                 self._answered_at = self._clock.monotonic()
                 self._answered.set()

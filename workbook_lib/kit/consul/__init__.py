@@ -2,11 +2,10 @@
 
 from workbook_lib.kit.consul.client import Consul
 from workbook_lib.kit.consul.model import Answer, ConsulError, HttpCheck, Instance, KeyValue, Registration
-from workbook_lib.kit.consul.watch import Backoff, watch
+from workbook_lib.kit.consul.watch import watch
 
 __all__ = [
     "Answer",
-    "Backoff",
     "Consul",
     "ConsulError",
     "HttpCheck",

@@ -1,14 +1,14 @@
 """Watching one resource by blocking queries, by the rules for clients in Consul's "Blocking Queries"."""
 
-import logging
-import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeVar
 
+from workbook_lib.kit.backoff import Backoff
 from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
 from workbook_lib.kit.consul.model import Answer, ConsulError
+from workbook_lib.kit.logs import get_logger
 
-__all__ = ["Backoff", "next_index", "watch"]
+__all__ = ["WAIT_SECONDS", "next_index", "watch"]
 
 T = TypeVar("T")
 
@@ -17,37 +17,7 @@ WAIT_SECONDS = 30.0
 # makes a hot loop of the watch.
 MIN_INTERVAL_SECONDS = 0.1
 
-_log = logging.getLogger(__name__)
-
-
-class Backoff:
-    """The pauses after failures in a row: doubling up to a limit, each between half and all of its length at
-    random.
-
-    The jitter keeps clients that lost the same server from coming back to it at the same moment.
-    """
-
-    def __init__(
-        self,
-        first_seconds: float = 0.5,
-        limit_seconds: float = 15.0,
-        *,
-        jitter: Callable[[float, float], float] = random.uniform,
-    ) -> None:
-        self._first_seconds = first_seconds
-        self._limit_seconds = limit_seconds
-        self._jitter = jitter
-        self._failures = 0
-
-    def next(self) -> float:
-        """Seconds to wait after one more failure."""
-        length = min(self._limit_seconds, self._first_seconds * 2.0 ** min(self._failures, 32))
-        self._failures += 1
-        return self._jitter(length / 2, length)
-
-    def reset(self) -> None:
-        """Begin anew after a success."""
-        self._failures = 0
+_log = get_logger(__name__)
 
 
 def next_index(current: int, received: int) -> int:
@@ -68,7 +38,7 @@ async def watch(
     logged, waited out with back-off and never raised. Cancelling the reader ends the watch at once, also in
     the middle of a query.
     """
-    backoff = backoff or Backoff()
+    backoff = backoff or Backoff(0.5, 15.0)
     index = 0
     while True:
         asked = clock.monotonic()
@@ -76,7 +46,7 @@ async def watch(
             answer = await ask(index, wait_seconds)
         except ConsulError as error:
             pause = backoff.next()
-            _log.warning("watch failed, next try in %.1f s: %s", pause, error)
+            _log.warning("watch failed", cause=str(error), retry_seconds=round(pause, 2))
             index = 0  # Consul may be a different one when it comes back
             await clock.sleep(pause)
             continue

@@ -1,0 +1,129 @@
+"""Rules of "Messages": acks=all, idempotence, bounded timeouts everywhere (send, start, stop), flush at stop."""
+
+import asyncio
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from pydantic import BaseModel
+
+from workbook_lib.kit.errors import Unavailable
+from workbook_lib.kit.messaging import MessagingError, Producer, ensure_topics
+
+
+@pytest.fixture
+async def producer(kafka_bootstrap: str) -> AsyncIterator[Producer]:
+    producer = Producer(kafka_bootstrap, client_id="test")
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+@pytest.fixture
+async def topic(kafka_bootstrap: str) -> str:
+    name = f"producer-{uuid.uuid4().hex[:8]}"
+    await ensure_topics(kafka_bootstrap, {name: 3})
+    return name
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """An address that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_a_sent_message_is_in_the_log_where_the_position_says(
+    kafka_bootstrap: str, producer: Producer, topic: str
+) -> None:
+    class Event(BaseModel):
+        name: str
+
+    position = await producer.send(topic, "u1", Event(name="Ann"), headers=[("origin", b"test")])
+
+    reader = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap)
+    await reader.start()
+    try:
+        reader.assign([TopicPartition(position.topic, position.partition)])
+        reader.seek(TopicPartition(position.topic, position.partition), position.offset)
+        record = await asyncio.wait_for(reader.getone(), 10)
+    finally:
+        await reader.stop()
+    assert (record.key, record.value) == (b"u1", b'{"name":"Ann"}')
+    assert ("origin", b"test") in record.headers
+
+
+async def test_messages_of_one_key_lie_in_one_partition_in_the_order_sent(
+    producer: Producer, topic: str
+) -> None:
+    positions = await asyncio.gather(*(producer.send(topic, "u1", str(n).encode()) for n in range(20)))
+
+    assert {position.partition for position in positions} == {positions[0].partition}
+    assert [position.offset for position in positions] == list(range(20))
+
+
+async def test_start_against_a_dead_broker_is_an_error_at_once() -> None:
+    producer = Producer("127.0.0.1:1", client_id="test")
+
+    started = time.monotonic()
+    with pytest.raises(MessagingError, match=r"127\.0\.0\.1:1"):
+        await producer.start()
+    assert time.monotonic() - started < 2
+    assert issubclass(MessagingError, Unavailable)
+
+
+async def test_start_against_a_broker_that_never_answers_ends_within_its_bound(black_hole: str) -> None:
+    producer = Producer(black_hole, client_id="test", start_timeout_seconds=0.5)
+
+    started = time.monotonic()
+    with pytest.raises(MessagingError):
+        await producer.start()
+    assert time.monotonic() - started < 2
+
+
+async def test_a_topic_that_cannot_be_created_ends_within_its_bound(black_hole: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(MessagingError):
+        await ensure_topics(black_hole, {"any": 1}, timeout_seconds=0.5)
+    assert time.monotonic() - started < 2
+
+
+async def test_ensuring_topics_twice_changes_nothing(kafka_bootstrap: str, topic: str) -> None:
+    await ensure_topics(kafka_bootstrap, {topic: 1})
+
+    producer = Producer(kafka_bootstrap, client_id="test")
+    await producer.start()
+    try:
+        sent = await asyncio.gather(*(producer.send(topic, str(n), b"") for n in range(30)))
+    finally:
+        await producer.stop()
+    assert {position.partition for position in sent} == {0, 1, 2}
+
+
+async def test_a_topic_that_kafka_refuses_is_an_error_that_says_why(kafka_bootstrap: str) -> None:
+    with pytest.raises(MessagingError, match="InvalidTopic"):
+        await ensure_topics(kafka_bootstrap, {"no spaces allowed": 1})
+
+
+async def test_a_producer_that_is_not_started_says_so(kafka_bootstrap: str) -> None:
+    producer = Producer(kafka_bootstrap, client_id="test")
+    with pytest.raises(MessagingError, match="isn't started"):
+        await producer.send("any", None, b"")
+    await producer.stop()
+
+
+async def test_check_passes_while_a_broker_answers(producer: Producer) -> None:
+    await producer.check()
+
+
+async def test_start_and_stop_can_be_repeated(kafka_bootstrap: str, topic: str) -> None:
+    producer = Producer(kafka_bootstrap, client_id="test")
+    for offset in range(2):
+        await producer.start()
+        await producer.start()
+        assert (await producer.send(topic, "k", b"")).offset == offset
+        await producer.stop()
+        await producer.stop()

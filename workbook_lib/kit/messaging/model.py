@@ -1,0 +1,62 @@
+"""What is sent and received."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from aiokafka import ConsumerRecord
+
+from workbook_lib.kit.errors import Unavailable
+
+__all__ = ["Handler", "Headers", "Message", "MessagingError", "Position", "header"]
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+class MessagingError(Unavailable):
+    """Kafka can't be reached, answered too late or refused the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a message lies in the log."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One record as a handler gets it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str | None
+    value: bytes
+    headers: Headers
+    timestamp: datetime
+
+    @classmethod
+    def of(cls, record: ConsumerRecord[bytes, bytes]) -> Self:
+        """The message in a record of aiokafka; bytes of a key that aren't UTF-8 are kept as surrogates."""
+        return cls(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            key=None if record.key is None else record.key.decode(errors="surrogateescape"),
+            value=record.value or b"",
+            headers=tuple((name, value or b"") for name, value in record.headers),
+            timestamp=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        )
+
+
+Handler = Callable[[Message], Awaitable[None]]
+
+
+def header(message: Message, name: str) -> str | None:
+    """The text of the last header called `name`, as Kafka's own clients read a name that occurs twice."""
+    found = [value for key, value in message.headers if key == name]
+    return found[-1].decode(errors="replace") if found else None
