@@ -40,11 +40,19 @@ def main() -> None:
 @app.command()
 def doctor() -> None:
     """Look at Python, packages, servers, ports, memory, disk; say what to do where something is missing."""
-    from workbook_lib.lab import doctor as lab_doctor
+    from rich.table import Table
+    from rich.text import Text
 
-    examination = lab_doctor.examine()
-    _console().print(examination)
-    if not examination.healthy:
+    from workbook_lib.lab.doctor import examine
+
+    marks = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "missing": ("✗", "red")}
+    findings = examine()
+    table = Table("", "looked at", "found", "what to do", box=None, padding=(0, 1), header_style="bold")
+    for finding in findings:
+        mark = Text(*marks[finding.state])
+        table.add_row(mark, *(Text(cell) for cell in (finding.topic, finding.found, finding.advice)))
+    _console().print(table)
+    if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
 
 

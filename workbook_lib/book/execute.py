@@ -5,8 +5,9 @@ Started by `workbook run`, once a chapter:
     python -m workbook_lib.book.execute NOTEBOOK --output EXECUTED --events FILE --cell-seconds 60
 
 Events: `start` (cells), `cell_start` (cell, source), `cell_end` (cell, seconds), `error` (cell, seconds,
-source, name, message, timeout), `end`. Cells are counted from 1 over the code cells, as in `In [1]`. Nothing is
-injected into the notebook. What was reached is saved also when a cell fails, takes too long, or the kernel dies.
+source, name, message, timeout), `end`. Cells are counted from 1 over code cells, as in `In [1]`. Nothing is
+injected into the notebook. What was reached is saved also when a cell fails or takes too long, or when the
+kernel dies.
 """
 
 from __future__ import annotations

@@ -1,0 +1,66 @@
+"""Chapters as they are committed: without outputs, described, in small cells, and proving something."""
+
+import ast
+import json
+import warnings
+
+import pytest
+
+from tests.structure import rules
+from workbook_lib.book import chapters
+from workbook_lib.lab.provision import SERVERS
+
+NOTEBOOKS = rules.files("notebooks/*.ipynb")
+SYLLABUS = json.loads((rules.ROOT / "docs" / "syllabus.json").read_text())
+
+every_chapter = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+
+
+@pytest.mark.parametrize("path", rules.files("*.ipynb"), ids=rules.name_of)
+def test_no_outputs_are_committed(path):
+    assert rules.outputs_left(path.name, rules.read_notebook(path)) == []
+
+
+@every_chapter
+def test_cells_are_short(path):
+    assert rules.long_cells(path.name, rules.read_notebook(path)) == []
+
+
+@every_chapter
+def test_a_chapter_asserts_on_what_came_back(path):
+    cells = [rules.parse_cell(source) for source in rules.code_cells(rules.read_notebook(path))]
+    assert any(isinstance(node, ast.Assert) for cell in cells for node in ast.walk(cell))
+
+
+@every_chapter
+def test_a_chapter_defines_no_machinery(path):
+    cells = [rules.parse_cell(source) for source in rules.code_cells(rules.read_notebook(path))]
+    assert [node.name for cell in cells for node in ast.walk(cell) if isinstance(node, ast.ClassDef)] == []
+
+
+@every_chapter
+def test_a_chapter_says_what_it_covers_and_starts(path):
+    chapter = chapters.read(path)
+    assert set(chapter.covers) <= set(SYLLABUS)
+    assert chapter.covers
+    assert set(chapter.servers) <= set(SERVERS)
+    services = {each.parent.name for each in rules.files("services/*/service.toml")}
+    assert set(chapter.services) <= services
+    assert all(row == chapter.section or row.startswith(chapter.section) for row in chapter.covers)
+
+
+@every_chapter
+def test_a_chapter_is_a_valid_notebook_for_any_python_kernel(path):
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.cells[0].source.startswith("# ")
+
+
+def test_no_row_of_the_syllabus_is_claimed_twice():
+    claimed = [row for path in NOTEBOOKS for row in chapters.read(path).covers]
+    assert len(claimed) == len(set(claimed))
