@@ -12,9 +12,5 @@ async def healthy_instances(consul_url: str, service: str) -> list[Instance]:
 
     Raises ConsulError when Consul doesn't answer.
     """
-    consul = Consul(consul_url)
-    await consul.start()
-    try:
-        return list((await consul.health(service, passing=True, consistent=True)).value)
-    finally:
-        await consul.stop()
+    async with Consul(consul_url) as consul:
+        return (await consul.health(service, passing=True, consistent=True)).value
