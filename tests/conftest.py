@@ -6,7 +6,6 @@ with OTEL_EXPORTER_OTLP_ENDPOINT) is used instead.
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -58,9 +57,3 @@ def jaeger(session_lab: Lab) -> JaegerEndpoints:
     """A Jaeger's query API and its OTLP receiver."""
     environment = _environment(session_lab, "jaeger")
     return JaegerEndpoints(environment["JAEGER_QUERY_URL"], environment["OTEL_EXPORTER_OTLP_ENDPOINT"])
-
-
-@pytest.fixture(scope="session")
-def project_root() -> Path:
-    """The project's folder."""
-    return Path(__file__).parents[1]

@@ -110,7 +110,7 @@ class Run:
         return Plan((name, 1), handle, partial(check_app, number, reload=reload), argv, env)
 
     async def bring_up(self, plans: Sequence[Plan]) -> None:
-        """Start them together, wait until all are ready; the first failure ends the wait. Raises `LabError`."""
+        """Start them together, wait until all are ready; a failure ends the wait. Raises `LabError`."""
         tasks = [asyncio.ensure_future(self._bring_up(plan)) for plan in plans]
         try:
             await asyncio.gather(*tasks)

@@ -62,6 +62,9 @@ class Reservation:
             self._lock.close()  # and with it the flock
             self._lock = None
 
+    def __del__(self) -> None:
+        self.release()
+
 
 class PortAllocator:
     """Reserves ports on loopback, without colliding with other chapters that run at the same time."""

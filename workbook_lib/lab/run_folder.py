@@ -46,7 +46,7 @@ class RunFolder:
         self.reaped = _reap(self.chapter_folder)
         # Nested runs have nested ids, so that whoever started the outer one finds everything by its prefix.
         self.run_id = "/".join(filter(None, [os.environ.get(RUN_ID), uuid.uuid4().hex[:12]]))
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_numbers)}"
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{next(_numbers):03}"
         self.path = self.chapter_folder / name
         self.path.mkdir(parents=True)
         self._processes: list[Process] = []
@@ -119,7 +119,7 @@ def _end_marked(run_ids: list[str]) -> list[str]:
             with contextlib.suppress(psutil.Error):
                 ended[process.pid] = f"{process.name()} (pid {process.pid})"
                 process.kill()
-        psutil.wait_procs(left, timeout=0.2)
+        time.sleep(0.02)  # no wait for a process: it may be a child of ours whose exit code another wants
     return list(ended.values())
 
 

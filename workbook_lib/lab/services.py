@@ -126,7 +126,7 @@ async def check_app(port: int, pid: int, *, reload: bool) -> str | None:
 
 
 def _reloading(pid: int) -> str | None:
-    """A reloader outlives the program that it has started: look at that one. Raises `Hopeless` when it ended."""
+    """A reloader outlives the program that it has started. Raises `Hopeless` when that one has ended."""
     try:
         children = psutil.Process(pid).children()
         states = {c.status() for c in children if "resource_tracker" not in " ".join(c.cmdline())}

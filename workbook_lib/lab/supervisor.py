@@ -138,7 +138,7 @@ class _Supervisor:
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
         signal.signal(signal.SIGTERM, self._on_terminate)
-        ticks = 0
+        ticks, next_tick = 0, time.monotonic()
         while not self.ending:
             readable, _, _ = select.select([0, wake_in], [], [], TICK_SECONDS)
             if wake_in in readable:
@@ -146,8 +146,8 @@ class _Supervisor:
                 self._reap()
             if 0 in readable:
                 self._read_requests()
-            if not readable:
-                ticks += 1
+            if time.monotonic() >= next_tick:
+                ticks, next_tick = ticks + 1, time.monotonic() + TICK_SECONDS
                 self._tick(look_for_orphans=ticks % ORPHAN_TICKS == 0)
         self._end()
 
