@@ -1,0 +1,3 @@
+"""The orders service: orders over gRPC."""
+
+__all__: list[str] = []

@@ -1,0 +1,140 @@
+"""The edge, before real services on local ports; only Kafka and Redis are away."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+
+from services.contracts.inventory_pb2_grpc import InventoryServiceStub
+from services.contracts.orders_pb2_grpc import OrderServiceStub
+from services.gateway import app as gateway
+from services.gateway.settings import GatewaySettings
+from services.inventory import app as inventory
+from services.inventory.settings import InventorySettings
+from services.orders import app as orders
+from services.orders.settings import OrdersSettings
+from services.users import app as users
+from services.users.settings import UsersSettings
+from workbook_lib.kit.discovery import StaticInstances
+from workbook_lib.kit.http import HttpClient
+from workbook_lib.kit.rpc import RpcClient
+from workbook_lib.lab.evidence import eventually
+
+NO_REDIS = "redis://127.0.0.1:1/0"
+
+
+@asynccontextmanager
+async def _listening(service):
+    server = uvicorn.Server(
+        uvicorn.Config(
+            service.app, host="127.0.0.1", port=service.settings.port, lifespan="off", log_config=None
+        )
+    )
+    async with service:
+        serving = asyncio.create_task(server.serve())
+        await eventually(lambda: server.started, interval_seconds=0.01)
+        yield
+        server.should_exit = True
+        await serving
+
+
+@pytest.fixture
+async def shelves(running, tmp_path, free_port):
+    settings = InventorySettings(database_url=f"sqlite:///{tmp_path}/inventory.db", grpc_port=free_port())
+    async with running(inventory.build(settings)):
+        yield StaticInstances.at(f"127.0.0.1:{settings.grpc_port}")
+
+
+@pytest.fixture
+async def desk(running, tmp_path, free_port, shelves, recorder):
+    settings = OrdersSettings(database_url=f"sqlite:///{tmp_path}/orders.db", grpc_port=free_port())
+    clients = orders.Clients(RpcClient(shelves, InventoryServiceStub), recorder)
+    async with running(orders.build(settings, clients)):
+        yield StaticInstances.at(f"127.0.0.1:{settings.grpc_port}")
+
+
+@pytest.fixture
+async def people(tmp_path, free_port, desk):
+    settings = UsersSettings(
+        database_url=f"sqlite:///{tmp_path}/users.db",
+        redis_url=NO_REDIS,
+        port=free_port(),
+        grpc_port=free_port(),
+    )
+    async with _listening(users.build(settings, users.Clients(RpcClient(desk, OrderServiceStub)))):
+        yield f"http://127.0.0.1:{settings.port}"
+
+
+@pytest.fixture
+async def edge(running, people, desk, shelves):
+    clients = gateway.Clients(
+        HttpClient(people), RpcClient(desk, OrderServiceStub), RpcClient(shelves, InventoryServiceStub)
+    )
+    async with running(gateway.build(GatewaySettings(), clients)) as client:
+        yield client
+
+
+async def test_users_are_listed_read_and_registered_through_the_gateway(edge):
+    new = await edge.post("/users", json={"name": "Zoe", "email": "zoe@example.com", "age": 20})
+    page = (await edge.get("/users", params={"limit": 2, "after": "user124"})).json()
+    assert new.status_code == 201
+    assert [user["id"] for user in page["users"]] == ["user125", "user126"]
+    assert (await edge.get(f"/users/{new.json()['id']}")).json()["name"] == "Zoe"
+
+
+async def test_an_order_goes_through_four_services_and_can_be_followed(edge, recorder):
+    before = (await edge.get("/inventory/mouse")).json()["available"]
+    placed = await edge.post("/users/user123/orders", json={"sku": "mouse", "quantity": 2})
+    order = placed.json()
+    assert (placed.status_code, order["status"], order["total_cents"]) == (201, "CONFIRMED", 6900)
+    read = (await edge.get(f"/orders/{order['order_id']}")).json()
+    assert read == {name: value for name, value in order.items() if name != "user_name"}
+    assert (await edge.get("/inventory/mouse")).json()["available"] == before - 2
+    assert [event.data["order_id"] for _, _, event in recorder.sent] == [order["order_id"]]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/users/user999", None, 404),
+        ("GET", "/orders/nothing", None, 404),
+        ("GET", "/inventory/unicorn", None, 404),
+        ("POST", "/users/user999/orders", {"sku": "mouse"}, 404),
+        ("POST", "/users/user123/orders", {"sku": "unicorn"}, 404),
+        ("POST", "/users/user123/orders", {"sku": "standing-desk"}, 409),
+        ("POST", "/users/user123/orders", {"sku": "mouse", "quantity": 1001}, 400),
+        ("POST", "/users", {"email": "nowhere"}, 400),
+        ("POST", "/users", {"name": "Alice", "email": "alice.novak@example.com"}, 409),
+    ],
+)
+async def test_an_error_from_behind_passes_in_the_uniform_shape_with_its_own_status(
+    edge, method, path, body, status
+):
+    answer = await edge.request(method, path, json=body)
+    error = answer.json()
+    assert (answer.status_code, error["code"]) == (status, status * 100 + 1)
+    assert {"code", "message", "timestamp", "traceId"} <= error.keys()
+
+
+async def test_the_details_of_a_wrong_field_pass_too(edge):
+    answer = await edge.post("/users", json={"email": "nowhere"})
+    assert {detail["field"] for detail in answer.json()["details"]} == {"name", "email"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/users/..%2Fhealth", "/users/a%3Fb=c", "/users/" + "x" * 65, "/inventory/a%20b"]
+)
+async def test_what_is_not_an_id_is_not_passed_on(edge, path):
+    assert (await edge.get(path)).status_code in (400, 404)
+
+
+async def test_a_service_that_is_away_is_a_503(running, free_port):
+    away = StaticInstances.at(f"127.0.0.1:{free_port()}")
+    clients = gateway.Clients(
+        HttpClient(away), RpcClient(away, OrderServiceStub), RpcClient(away, InventoryServiceStub)
+    )
+    async with running(gateway.build(GatewaySettings(), clients)) as edge:
+        for path in ("/users", "/orders/o1", "/inventory/mouse"):
+            answer = await edge.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (503, 50301)
