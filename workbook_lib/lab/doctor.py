@@ -158,7 +158,8 @@ def _get(entry: Program) -> str:
     once = {"consul": "up to 7 minutes", "jaeger": "up to 6 minutes"}.get(entry.name, "a minute at most")
     return (
         f"run `workbook provision {entry.name}` (a chapter that needs it does so itself; {once}), "
-        f"or set {' and '.join(entry.endpoint_variables)} to a running one, or put {entry.executables[0]} on PATH"
+        f"or set {' and '.join(entry.endpoint_variables)} to a running one, "
+        f"or put {entry.executables[0]} on PATH"
     )
 
 

@@ -10,7 +10,7 @@ from workbook_lib.lab.provision import kafka
 from workbook_lib.lab.provision.archives import ArchiveUnavailable, has_archive, unpack_release
 from workbook_lib.lab.provision.cache import CacheEntry, check_disk
 from workbook_lib.lab.provision.catalogue import Program, program, ways
-from workbook_lib.lab.provision.failures import explained
+from workbook_lib.lab.provision.failures import explained, needed_by
 from workbook_lib.lab.provision.golang import GO_TOOLS, build_tool
 from workbook_lib.lab.provision.model import Found, How, ProvisionError, Report
 from workbook_lib.lab.provision.programs import Unusable, ask_version, check, named_by_user, on_path
@@ -53,9 +53,8 @@ def provision(name: str, *, report: Report) -> Found:
     if found is not None:
         return found
     if name == "kafka":
-        return kafka.provision_kafka(
-            report, provision_java=lambda: _provision_into_cache(program("java"), report)
-        )
+        java = program("java")
+        return kafka.provision_kafka(report, provision_java=lambda: _provision_into_cache(java, report))
     return _provision_into_cache(program(name), report)
 
 
@@ -118,7 +117,8 @@ def _make(entry: Program, folder: Path, report: Report) -> tuple[How, str, str]:
 
 
 def _go_build(entry: Program, folder: Path, report: Report) -> str:
-    go = find("go") or _provision_into_cache(program("go"), report)
+    with needed_by(entry, program("go")):
+        go = find("go") or _provision_into_cache(program("go"), report)
     if go.path is None:
         raise ProvisionError(f"Go was found, but not where: {ways(program('go'))}.")
     build_tool(entry.name, go.path, folder / entry.name, report)

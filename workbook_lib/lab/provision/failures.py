@@ -11,7 +11,7 @@ from workbook_lib.lab.provision.catalogue import Program, ways
 from workbook_lib.lab.provision.model import ProvisionError
 from workbook_lib.lab.provision.progress import StepFailed
 
-__all__ = ["ChecksumMismatch", "explained"]
+__all__ = ["ChecksumMismatch", "explained", "needed_by"]
 
 _NO_DISK = ("No space left on device", "Disk quota exceeded", "not enough space")
 _WRONG_SUM = ("DO NOT MATCH THE HASHES", "SECURITY ERROR", "checksum mismatch")
@@ -33,6 +33,21 @@ _NO_NETWORK = (
 
 class ChecksumMismatch(ProvisionError):
     """What was fetched isn't what is pinned or published; nothing else is tried in its place."""
+
+
+@contextmanager
+def needed_by(entry: Program, needed: Program) -> Iterator[None]:
+    """Say for which server's sake `needed` was to be provisioned, when that fails."""
+    try:
+        yield
+    except ChecksumMismatch:
+        raise
+    except ProvisionError as error:
+        oldest = ".".join(map(str, needed.minimum))
+        raise ProvisionError(
+            f"{entry.title} needs {needed.title}, which can't be had here: {ways(entry)}; "
+            f"or install {needed.title} {oldest} or newer.\n{error}"
+        ) from error
 
 
 @contextmanager

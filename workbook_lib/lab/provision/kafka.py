@@ -15,7 +15,7 @@ from typing import Any
 
 from workbook_lib.lab.provision.cache import CacheEntry, check_disk
 from workbook_lib.lab.provision.catalogue import CATALOGUE, ways
-from workbook_lib.lab.provision.failures import ChecksumMismatch, explained
+from workbook_lib.lab.provision.failures import ChecksumMismatch, explained, needed_by
 from workbook_lib.lab.provision.jars import pinned_jars
 from workbook_lib.lab.provision.java import Java, java_of_user, java_stamp
 from workbook_lib.lab.provision.kafka_start import format_storage, java_command, train
@@ -166,7 +166,8 @@ def _choose_java(provision_java: Callable[[], Found], report: Report) -> tuple[J
         raise
     except ProvisionError as error:
         if users is None:
-            raise
+            with needed_by(_KAFKA, CATALOGUE["java"]):
+                raise
         note = f"Java {users.version} makes no ahead-of-time cache, and Java 25 can't be had"
         report(
             f"Kafka: {note}, so it will start in about 4 s rather than 1.5 s ({str(error).splitlines()[0]})"

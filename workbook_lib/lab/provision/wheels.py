@@ -21,17 +21,9 @@ def install_wheel(name: str, target: Path, report: Report, *, what: str) -> None
 
     Raises `StepFailed` when no wheel suits this machine, none can be fetched or a hash differs.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--no-deps",
-        "--require-hashes",
-        "--only-binary",
-        ":all:",
-    ]
-    command += ["--no-compile", "--no-input", "--progress-bar", "off", "--target", str(target)]
+    command = [sys.executable, "-m", "pip", "install", "--no-input", "--progress-bar", "off"]
+    command += ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile"]
+    command += ["--retries", "2", "--timeout", "15", "--target", str(target)]
     if name == "redis":
         command += _any_interpreter()
     run_step(
