@@ -6,9 +6,19 @@ from workbook_lib.lab.evidence.jaeger import Jaeger
 from workbook_lib.lab.evidence.kafka import PartitionLag, group_lag, topic_offsets
 from workbook_lib.lab.evidence.polling import EvidenceError, EvidenceTimeout, eventually
 from workbook_lib.lab.evidence.registry import healthy_instances
-from workbook_lib.lab.evidence.spans import Hop, Protocol, Span, SpanEvent, SpanKind, SpanLink, Trace
+from workbook_lib.lab.evidence.spans import (
+    AttributeValue,
+    Hop,
+    Protocol,
+    Span,
+    SpanEvent,
+    SpanKind,
+    SpanLink,
+    Trace,
+)
 
 __all__ = [
+    "AttributeValue",
     "Edge",
     "EvidenceError",
     "EvidenceTimeout",

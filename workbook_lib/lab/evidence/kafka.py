@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,13 +10,15 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
 
 from workbook_lib.lab.evidence.polling import EvidenceError, within
 
 __all__ = ["PartitionLag", "group_lag", "topic_offsets"]
 
 TIMEOUT_SECONDS: Final = 5.0
+RETRY_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ async def topic_offsets(
     async def ask() -> dict[int, int]:
         async with _kafka(bootstrap) as (admin, consumer):
             ends = await consumer.end_offsets(await _partitions(admin, [topic]))
-            return {place.partition: end for place, end in ends.items()}
+            return {place.partition: end for place, end in sorted(ends.items())}
 
     return await within(ask(), f"Kafka at {bootstrap}", timeout_seconds)
 
@@ -59,14 +62,14 @@ async def group_lag(
 
     async def ask() -> list[PartitionLag]:
         async with _kafka(bootstrap) as (admin, consumer):
-            committed = await admin.list_consumer_group_offsets(group)
+            committed = await _committed(admin, group)
             topics = {topic} if topic else {place.topic for place in committed}
             if not topics:
                 return []
             ends = await consumer.end_offsets(await _partitions(admin, topics))
             return [
                 PartitionLag(p.topic, p.partition, committed[p].offset if p in committed else 0, end)
-                for p, end in ends.items()
+                for p, end in sorted(ends.items())
             ]
 
     return await within(ask(), f"Kafka at {bootstrap}", timeout_seconds)
@@ -86,6 +89,15 @@ async def _kafka(bootstrap: str) -> AsyncIterator[tuple[AIOKafkaAdminClient, AIO
     finally:
         await consumer.stop()
         await admin.close()
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+    """The group's commits. A new Kafka has no coordinator at first; the caller bounds the wait."""
+    while True:
+        try:
+            return await admin.list_consumer_group_offsets(group)
+        except GroupCoordinatorNotAvailableError:
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _partitions(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> list[TopicPartition]:
