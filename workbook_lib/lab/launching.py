@@ -96,7 +96,8 @@ class Run:
             handle,
             partial(check_service, spec, numbers, reload=reload),
             spec.command(reload=reload),
-            {**env, **spec.environment(numbers, self.folder.data_folder(name))},
+            # One database a service, shared by its instances.
+            {**env, **spec.environment(numbers, self.folder.data_folder(spec.name))},
         )
 
     def plan_app(

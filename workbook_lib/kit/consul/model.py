@@ -91,13 +91,15 @@ class HttpCheck:
 
     A crashed instance leaves the *passing* list after about one `interval_seconds`; its registration goes
     only after `deregister_critical_after_seconds`, which Consul raises to a minute at least and looks at
-    every 30 s.
+    every 30 s. The first check comes at a random moment of the first interval; until then the instance is
+    critical, or passing if `passing_at_first`: for one that registers when it is ready.
     """
 
     url: str
     interval_seconds: float = 10.0
     timeout_seconds: float = 2.0
     deregister_critical_after_seconds: float = 60.0
+    passing_at_first: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The fields as Consul's API names them."""
@@ -106,6 +108,7 @@ class HttpCheck:
             "Interval": go_duration(self.interval_seconds),
             "Timeout": go_duration(self.timeout_seconds),
             "DeregisterCriticalServiceAfter": go_duration(self.deregister_critical_after_seconds),
+            "Status": "passing" if self.passing_at_first else "critical",
         }
 
 

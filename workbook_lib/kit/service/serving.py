@@ -138,6 +138,7 @@ async def _registered(settings: ServiceSettings) -> AsyncIterator[None]:
         check=HttpCheck(
             url=f"http://{settings.host}:{settings.port}/health",
             interval_seconds=settings.check_interval_seconds,
+            passing_at_first=True,  # it is listening, and its resources have started
         ),
     )
     async with Consul(settings.consul_http_addr, timeout_seconds=_CONSUL_SECONDS) as consul:
