@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
+import json
+import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from workbook_lib.lab.errors import LabError
 from workbook_lib.lab.ports import Reservation
 from workbook_lib.lab.processes import Process
 
 __all__ = ["Handle", "Started"]
+
+FOLLOW_SECONDS = 0.05
 
 
 @dataclass
@@ -30,6 +37,8 @@ class Handle:
     ports: dict[str, Reservation] = field(default_factory=dict, repr=False)
     ended: bool = False
     """Stopped or killed on purpose."""
+    folder: Path | None = None
+    """Where it keeps its files: its database, the configuration that it was given."""
 
     @property
     def url(self) -> str:
@@ -72,6 +81,29 @@ class Handle:
     def log_tail(self, lines: int = 20) -> str:
         """The last lines that it printed."""
         return self._own_process().log_tail(lines)
+
+    async def follow(self, timeout_seconds: float = 10.0) -> AsyncIterator[dict[str, Any]]:
+        """Its log as it is written, from the beginning, one JSON record at a time; other lines are left out.
+
+        Ends when it has been stopped. Raises TimeoutError when no line comes for `timeout_seconds`.
+        """
+        with self.log_path.open(encoding="utf-8", errors="replace") as log:
+            heard = time.monotonic()
+            unfinished = ""
+            while True:
+                # Read before asking whether it lives, so that its last words aren't missed.
+                alive = self.alive
+                unfinished += log.readline()
+                if unfinished.endswith("\n"):
+                    heard, line, unfinished = time.monotonic(), unfinished, ""
+                    if line.startswith("{"):
+                        yield json.loads(line)
+                elif not alive:
+                    return
+                elif time.monotonic() - heard > timeout_seconds:
+                    raise TimeoutError(f"{self.name} has printed nothing for {timeout_seconds:g} s")
+                else:
+                    await asyncio.sleep(FOLLOW_SECONDS)
 
     def check(self) -> None:
         """Raise `LabError`, with the end of its log, when it has died by itself."""

@@ -83,7 +83,7 @@ class Lab:
             [n for n in names if n in SERVERS] + [n for spec in specs for n in spec.needs]
         )
         wanted = [(spec, index) for spec in specs for index in range(1, instances + 1)]
-        run = await self._open()
+        run = await self._opened()
         plans: list[Plan] = []
         async with AsyncExitStack() as undo:
             for name in servers:
@@ -122,7 +122,7 @@ class Lab:
 
         With `reload` it starts anew when a file of the folder changes. Raises `LabError` as `start` does.
         """
-        run = await self._open()
+        run = await self._opened()
         if not self._is_running(name, 1):
             plan = run.plan_app(name, folder, app, port, self.environment | dict(env or {}), reload=reload)
             async with AsyncExitStack() as undo:
@@ -153,7 +153,11 @@ class Lab:
             for handle in handles.values():
                 handle.release()
 
-    async def _open(self) -> Run:
+    async def open(self) -> Path:
+        """Claim the run's folder and end what an earlier run of the chapter left, as `start` does. Idempotent."""
+        return (await self._opened()).folder.path
+
+    async def _opened(self) -> Run:
         if self._run is None:
             earlier = _labs.get((self.root, self.chapter))
             if earlier is not None:

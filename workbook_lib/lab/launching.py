@@ -67,9 +67,18 @@ class Run:
         ports = self._reserve(server.ports)
         numbers = {role: reservation.port for role, reservation in ports.items()}
         environment = server.environment(numbers)
-        handle = Handle(name, environment, environment, server.grace_seconds, note=_notes(ports), ports=ports)
+        folder = self.folder.data_folder(name)
+        handle = Handle(
+            name,
+            environment,
+            environment,
+            server.grace_seconds,
+            note=_notes(ports),
+            ports=ports,
+            folder=folder,
+        )
         try:
-            launch = server.launch(Place(found, numbers, self.folder.data_folder(name)))
+            launch = server.launch(Place(found, numbers, folder))
         except BaseException:
             handle.release()
             raise
@@ -90,14 +99,15 @@ class Run:
         addresses = {"http": f"http://127.0.0.1:{numbers['http']}"}
         if "grpc" in numbers:
             addresses["grpc"] = f"127.0.0.1:{numbers['grpc']}"
-        handle = Handle(name, {}, addresses, note=_notes(ports), ports=ports)
+        folder = self.folder.data_folder(spec.name)
+        handle = Handle(name, {}, addresses, note=_notes(ports), ports=ports, folder=folder)
         return Plan(
             (spec.name, index),
             handle,
             partial(check_service, spec, numbers, reload=reload),
             spec.command(reload=reload),
             # One database a service, shared by its instances.
-            {**env, **spec.environment(numbers, self.folder.data_folder(spec.name))},
+            {**env, **spec.environment(numbers, folder)},
         )
 
     def plan_app(

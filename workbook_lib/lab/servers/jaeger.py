@@ -1,4 +1,7 @@
-"""Jaeger 2: takes spans by OTLP, keeps them in memory, answers queries; an OpenTelemetry Collector too."""
+"""Jaeger 2: takes spans by OTLP, keeps them in memory, answers queries.
+
+It is an OpenTelemetry Collector too: a second pipeline counts the spans and offers the metrics to Prometheus.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ service:
   pipelines:
     traces:
       receivers: [otlp]
-      exporters: [jaeger_storage_exporter]
+      exporters: [jaeger_storage_exporter, spanmetrics]
+    metrics:
+      receivers: [spanmetrics]
+      exporters: [prometheus]
   telemetry:
     metrics:
       level: none
@@ -29,6 +35,9 @@ receivers:
 exporters:
   jaeger_storage_exporter:
     trace_storage: memory
+  prometheus: {{endpoint: "127.0.0.1:{prometheus}"}}
+connectors:
+  spanmetrics: {{metrics_flush_interval: 1s}}
 extensions:
   jaeger_storage:
     backends:
@@ -54,6 +63,7 @@ class Jaeger(Server):
         PortRequest("otlp_http", 4318),
         PortRequest("otlp_grpc", 4317),
         PortRequest("query_grpc", 16685),
+        PortRequest("prometheus", 8889),
     )
 
     def launch(self, place: Place) -> Launch:
