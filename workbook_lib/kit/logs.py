@@ -39,6 +39,7 @@ def configure(service: str, instance: str, level: str = "INFO", environment: str
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line a call, where a span tells more
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
