@@ -154,7 +154,7 @@ class Lab:
                 handle.release()
 
     async def open(self) -> Path:
-        """Claim the run's folder and end what an earlier run of the chapter left, as `start` does. Idempotent."""
+        """Claim the run's folder and end what an earlier run left, as `start` does. Idempotent."""
         return (await self._opened()).folder.path
 
     async def _opened(self) -> Run:

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
+from workbook_lib.lab.run_folder import project_root
 from workbook_lib.lab.show.output import Shown
 
 __all__ = ["source"]
@@ -24,6 +25,7 @@ PLAIN: Final = "background:transparent;color:inherit;border:0;margin:0;padding:0
 def source(obj: Any, *, lines: tuple[int, int] | None = None) -> Shown:  # noqa: ANN401 - anything with a source
     """Show a function, method, class, module or file with its place, for example services/users/app.py:10-30.
 
+    A file's name is relative to the project, wherever the notebook runs.
     `lines` (first, last, both shown) picks a part of a file or module. Raises TypeError for what has no
     source.
     """
@@ -40,7 +42,8 @@ def source(obj: Any, *, lines: tuple[int, int] | None = None) -> Shown:  # noqa:
 
 def _located(obj: Any) -> tuple[Path, int, str]:  # noqa: ANN401 - see source
     if isinstance(obj, str | Path):
-        return Path(obj), 1, Path(obj).read_text(encoding="utf-8")
+        path = project_root() / obj  # an absolute path stays as it is
+        return path, 1, path.read_text(encoding="utf-8")
     if isinstance(obj, functools.partial):
         obj = obj.func
     obj = inspect.unwrap(obj)
