@@ -21,6 +21,7 @@ from packaging.requirements import Requirement
 from workbook_lib.lab.ports import owner_of
 from workbook_lib.lab.provision import SERVERS, Found, ProvisionError, cache_dir, find
 from workbook_lib.lab.provision.catalogue import CATALOGUE, Program
+from workbook_lib.lab.provision.golang import GO_TOOLS
 from workbook_lib.lab.provision.java import java_of_user
 from workbook_lib.lab.provision.kafka import kafka_facts
 
@@ -243,7 +244,7 @@ def _memory() -> Finding:
 
 
 def _cache_disk(*, all_there: bool) -> Finding:
-    needed_mb = 200 if all_there else max(entry.disk_mb for entry in CATALOGUE.values())
+    needed_mb = 200 if all_there else max(tool.disk_mb for tool in GO_TOOLS.values())
     return _disk(
         "disk of the cache", cache_dir(), needed_mb, "set WORKBOOK_CACHE to a folder on another disk"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from workbook_lib.lab.provision.cache import CacheEntry, cache_dir, check_disk, platform_key
-from workbook_lib.lab.provision.catalogue import CATALOGUE, Program
+from workbook_lib.lab.provision.catalogue import CATALOGUE
 from workbook_lib.lab.provision.model import ProvisionError
 
 REDIS = CacheEntry(CATALOGUE["redis"])
@@ -149,6 +149,5 @@ def test_a_killed_holder_keeps_nobody_waiting(cache: Path) -> None:
 
 
 def test_too_little_disk_is_said_before_anything_is_fetched(cache: Path) -> None:
-    huge = Program("redis", "Redis", "1", ("redis-server",), (), (1,), disk_mb=10**12)
     with pytest.raises(ProvisionError, match=r"Redis needs 1000000000000 MB of disk .* set WORKBOOK_CACHE"):
-        check_disk(huge)
+        check_disk(CATALOGUE["redis"], 10**12)

@@ -1,5 +1,6 @@
 """Programs built from Go modules: from the committed go.mod alone, by a Go that is new enough."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -32,7 +33,9 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "go.mod").write_text("module example.com/hello\n\ngo 1.25\n")
     (folder / "main.go").write_text(HELLO)
     monkeypatch.setattr(golang, "_MODULES", folder.parent)
-    monkeypatch.setitem(GO_TOOLS, "consul", GoTool("example.com/hello", "-s -w -X main.version=1.22.7", 1))
+    monkeypatch.setitem(
+        GO_TOOLS, "consul", GoTool("example.com/hello", "-s -w -X main.version=1.22.7", 1, 10)
+    )
     return folder
 
 
@@ -101,6 +104,18 @@ def test_a_module_whose_sum_differs_stops_the_build(
         explained(CATALOGUE["consul"]),
     ):
         build_tool("consul", go, target, lines.append)
+
+
+def test_go_from_the_wheel_keeps_its_working_files_in_the_cache_and_the_users_go_in_its_own(
+    cache: Path,
+) -> None:
+    ours = golang._environment("consul", cache / "go-1" / "go" / "bin" / "go")
+    assert ours["GOCACHE"] == str(cache / "go-work-consul" / "build")
+    assert ours["GOMODCACHE"] == str(cache / "go-work-consul" / "modules")
+    users = golang._environment("consul", Path("/usr/bin/go"))
+    assert users.get("GOCACHE") == os.environ.get("GOCACHE")
+    assert ours["GOTOOLCHAIN"] == users["GOTOOLCHAIN"] == "local"
+    assert ours["CGO_ENABLED"] == users["CGO_ENABLED"] == "0"
 
 
 def test_progress_counts_the_packages_compiled_so_far() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import platform
@@ -129,11 +128,10 @@ class CacheEntry:
     def _publish(self, building: Path) -> None:
         for log in building.glob("*.log"):
             log.unlink()
-        _sync(building)
+        os.sync()  # what the folder holds reaches the disk before its name does
         if self.folder.exists():
             _remove(self.folder)
         building.rename(self.folder)
-        _sync_one(self.folder.parent)
 
     def _sweep(self) -> None:
         for leftover in cache_dir().glob(f"{_BUILDING}~*"):
@@ -152,13 +150,13 @@ class CacheEntry:
         return FileLock(_locks() / f"{self.key}.lock")
 
 
-def check_disk(entry: Program) -> None:
-    """Raise `ProvisionError` when the cache's disk has less room than provisioning needs at its peak."""
+def check_disk(entry: Program, needed_mb: int) -> None:
+    """Raise `ProvisionError` when the cache's disk has less room than the step to come needs."""
     cache_dir().mkdir(parents=True, exist_ok=True)
     free_mb = shutil.disk_usage(cache_dir()).free // 1_000_000
-    if free_mb < entry.disk_mb:
+    if free_mb < needed_mb:
         raise ProvisionError(
-            f"{entry.title} needs {entry.disk_mb} MB of disk while it is provisioned, and {cache_dir()} has "
+            f"{entry.title} needs {needed_mb} MB of disk while it is provisioned, and {cache_dir()} has "
             f"{free_mb} MB left: make room, or set WORKBOOK_CACHE to a folder on another disk."
         )
 
@@ -177,23 +175,3 @@ def _remove(folder: Path) -> None:
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o700)
     shutil.rmtree(folder)
-
-
-def _sync(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if not path.is_symlink():
-            _sync_one(path)
-    _sync_one(folder)
-
-
-def _sync_one(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM):
-            return  # Windows opens no folders
-        raise
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,7 +13,8 @@ __all__ = ["CATALOGUE", "SERVERS", "Program", "program", "ways"]
 class Program:
     """A server, or a runtime that servers are built with or run on.
 
-    `minimum` is the oldest version taken from PATH; `disk_mb` is what provisioning needs at its peak.
+    `minimum` is the oldest version taken from PATH; `disk_mb` is what unpacking it needs at its peak (a build
+    from a Go module needs more, see `GoTool`).
     """
 
     name: str
@@ -34,9 +35,7 @@ class Program:
 CATALOGUE = {
     entry.name: entry
     for entry in (
-        Program(
-            "consul", "Consul", "1.22.7", ("consul",), ("version",), (1, 14), 3500, ("CONSUL_HTTP_ADDR",)
-        ),
+        Program("consul", "Consul", "1.22.7", ("consul",), ("version",), (1, 14), 400, ("CONSUL_HTTP_ADDR",)),
         Program(
             "jaeger",
             "Jaeger",
@@ -44,7 +43,7 @@ CATALOGUE = {
             ("jaeger",),
             ("version",),
             (2, 0),
-            3500,
+            400,
             ("JAEGER_QUERY_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         ),
         Program(

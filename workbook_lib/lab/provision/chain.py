@@ -64,7 +64,7 @@ def _provision_into_cache(entry: Program, report: Report) -> Found:
         found = _cached(entry)
         if found is not None:
             return found
-        check_disk(entry)
+        check_disk(entry, entry.disk_mb)
         started = time.monotonic()
         with cached.building() as folder:
             how, relative, source = _make(entry, folder, report)
@@ -121,6 +121,7 @@ def _go_build(entry: Program, folder: Path, report: Report) -> str:
         go = find("go") or _provision_into_cache(program("go"), report)
     if go.path is None:
         raise ProvisionError(f"Go was found, but not where: {ways(program('go'))}.")
+    check_disk(entry, GO_TOOLS[entry.name].disk_mb)
     build_tool(entry.name, go.path, folder / entry.name, report)
     note = GO_TOOLS[entry.name].note
     return f"Go module, built with Go {go.version}{', ' if note else ''}{note}"

@@ -56,7 +56,7 @@ def provision_kafka(report: Report, *, provision_java: Callable[[], Found]) -> F
         found = find_kafka()
         if found is not None:
             return found
-        check_disk(_KAFKA)
+        check_disk(_KAFKA, _KAFKA.disk_mb)
         java, note = _choose_java(provision_java, report)
         started = time.monotonic()
         with cached.building() as folder:

@@ -104,7 +104,7 @@ def train(folder: Path, java: Path, jars: list[str], report: Report) -> str:
     command = java_command(folder, java, jars, train_into=folder / "kafka.aot")
     log = folder / "training.log"
     with guarded([*command, str(properties)], log) as process:
-        _traffic(f"127.0.0.1:{broker}", work / "traffic.log", log)
+        _traffic(f"127.0.0.1:{broker}", work / "traffic.log", log, heartbeat)
         process.terminate()
         _await_end(process, heartbeat)
     shutil.rmtree(work)
@@ -113,12 +113,12 @@ def train(folder: Path, java: Path, jars: list[str], report: Report) -> str:
     return ""
 
 
-def _traffic(bootstrap: str, log: Path, server_log: Path) -> None:
+def _traffic(bootstrap: str, log: Path, server_log: Path, heartbeat: Heartbeat) -> None:
     try:
         run_step(
             [sys.executable, "-m", "workbook_lib.lab.provision.kafka_traffic", bootstrap],
             "Kafka: sending it traffic",
-            lambda _: None,
+            lambda _: heartbeat.beat(),
             log=log,
             timeout_seconds=90.0,
         )
