@@ -58,7 +58,7 @@ class Database:
                     await connection.run_sync(self._metadata.create_all)
         except (SQLAlchemyError, OSError, TimeoutError) as error:
             await self.stop()
-            raise DatabaseError(f"{self._name}: {error or 'no connection in time'}") from error
+            raise DatabaseError(f"{self._name}: {str(error) or 'no connection in time'}") from error
         except BaseException:
             await self.stop()
             raise

@@ -1,32 +1,16 @@
-"""Rules of "Messages": acks=all, idempotence, bounded timeouts everywhere (send, start, stop), flush at stop."""
+"""Rules of "Messages" for sending: acks=all, idempotence, bounded send, start and stop, flush at stop."""
 
 import asyncio
 import socket
 import time
-import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pydantic import BaseModel
 
 from workbook_lib.kit.errors import Unavailable
-from workbook_lib.kit.messaging import MessagingError, Producer, ensure_topics
-
-
-@pytest.fixture
-async def producer(kafka_bootstrap: str) -> AsyncIterator[Producer]:
-    producer = Producer(kafka_bootstrap, client_id="test")
-    await producer.start()
-    yield producer
-    await producer.stop()
-
-
-@pytest.fixture
-async def topic(kafka_bootstrap: str) -> str:
-    name = f"producer-{uuid.uuid4().hex[:8]}"
-    await ensure_topics(kafka_bootstrap, {name: 3})
-    return name
+from workbook_lib.kit.messaging import MessagingError, Producer, Topics, ensure_topics
 
 
 @pytest.fixture
@@ -127,3 +111,12 @@ async def test_start_and_stop_can_be_repeated(kafka_bootstrap: str, topic: str) 
         assert (await producer.send(topic, "k", b"")).offset == offset
         await producer.stop()
         await producer.stop()
+
+
+async def test_topics_are_a_resource_that_leaves_them_behind(
+    kafka_bootstrap: str, producer: Producer
+) -> None:
+    topics = Topics(kafka_bootstrap, {"as-a-resource": 4})
+    await topics.start()
+    await topics.stop()
+    assert (await producer.send("as-a-resource", "k", b"")).topic == "as-a-resource"

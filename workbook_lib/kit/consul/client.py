@@ -196,7 +196,7 @@ class Consul:
             raise ConsulError(f"Consul at {self.url}: no answer to {method} {path} in {limit:g} s") from error
         except httpx2.TransportError as error:
             raise ConsulError(
-                f"Consul at {self.url} can't be reached: {error or type(error).__name__}"
+                f"Consul at {self.url} can't be reached: {str(error) or type(error).__name__}"
             ) from error
         if answer.is_success or (missing_ok and answer.status_code == httpx2.codes.NOT_FOUND):
             return answer

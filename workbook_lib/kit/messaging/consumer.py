@@ -11,6 +11,7 @@ from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.messaging.delivery import Delivery
+from workbook_lib.kit.messaging.ending import close_each
 from workbook_lib.kit.messaging.lane import Lane
 from workbook_lib.kit.messaging.model import Handler, Message, MessagingError
 from workbook_lib.kit.messaging.producer import Producer
@@ -47,7 +48,7 @@ class Consumer:
         attempts: int = 3,
         handler_timeout_seconds: float = 10.0,
         start_timeout_seconds: float = 10.0,
-        stop_timeout_seconds: float = 4.0,
+        stop_timeout_seconds: float = 3.0,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._bootstrap = bootstrap
@@ -84,20 +85,18 @@ class Consumer:
             with contextlib.suppress(MessagingError):
                 await self.stop()
             if isinstance(error, KafkaError | TimeoutError | OSError):
-                raise MessagingError(f"Kafka at {self._bootstrap}: {error or 'no answer in time'}") from error
+                what = str(error) or f"not joined in time; do {', '.join(self._topics)} exist?"
+                raise MessagingError(f"Kafka at {self._bootstrap}: {what}") from error
             raise
 
     async def stop(self) -> None:
         """Leave the group, whose partitions then move at once; raises `MessagingError` when it takes long."""
         consumer, self._consumer = self._consumer, None
-        try:
-            if consumer is not None:
-                async with asyncio.timeout(self._stop_timeout_seconds):
-                    await consumer.stop()
-        except TimeoutError as error:
-            raise MessagingError(f"Kafka at {self._bootstrap}: the group wasn't left in time") from error
-        finally:
-            await self._dead_letters.stop()
+        left, _ = await asyncio.gather(
+            self._leave(consumer), self._dead_letters.stop(), return_exceptions=True
+        )
+        if isinstance(left, BaseException):
+            raise left
 
     async def run(self) -> None:
         """Consume until cancelled or stopped; the message under way is finished and committed first."""
@@ -119,6 +118,18 @@ class Consumer:
         finally:
             await self._release(consumer, list(self._lanes))
 
+    async def _leave(self, consumer: AIOKafkaConsumer | None) -> None:
+        if consumer is None:
+            return
+        try:
+            async with asyncio.timeout(self._stop_timeout_seconds):
+                await consumer.stop()
+        except TimeoutError as error:
+            raise MessagingError(f"Kafka at {self._bootstrap}: the group wasn't left in time") from error
+        finally:
+            fetcher = [consumer._fetcher.close] if consumer._fetcher is not None else []
+            await close_each(consumer._client.close, *fetcher)
+
     def _make_consumer(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
@@ -127,7 +138,7 @@ class Consumer:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=6000,  # a crashed member's partitions move after this; Kafka allows no less
-            heartbeat_interval_ms=2000,
+            heartbeat_interval_ms=1000,
             rebalance_timeout_ms=10_000,
             request_timeout_ms=15_000,
             retry_backoff_ms=200,

@@ -1,7 +1,6 @@
 """Sending: acknowledged by all replicas, without duplicates by retries, always within a bound."""
 
 import asyncio
-import contextlib
 from collections.abc import Iterable
 
 from aiokafka import AIOKafkaProducer
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 
 from workbook_lib.kit import telemetry
 from workbook_lib.kit.logs import get_logger
+from workbook_lib.kit.messaging.ending import close_each
 from workbook_lib.kit.messaging.model import MessagingError, Position
 
 __all__ = ["Producer"]
@@ -30,7 +30,7 @@ class Producer:
         *,
         client_id: str,
         start_timeout_seconds: float = 5.0,
-        stop_timeout_seconds: float = 4.0,
+        stop_timeout_seconds: float = 3.0,
     ) -> None:
         self._bootstrap = bootstrap
         self._client_id = client_id
@@ -56,7 +56,7 @@ class Producer:
         except BaseException as error:
             await _abandon(producer)
             if isinstance(error, KafkaError | TimeoutError | OSError):
-                raise MessagingError(f"Kafka at {self._bootstrap}: {error or 'no answer in time'}") from error
+                raise MessagingError(self._failure(error)) from error
             raise
         self._producer = producer
 
@@ -67,11 +67,12 @@ class Producer:
             return
         try:
             async with asyncio.timeout(self._stop_timeout_seconds):
+                await producer.flush()
                 await producer.stop()
         except TimeoutError as error:
             raise MessagingError(f"Kafka at {self._bootstrap}: not all messages were acknowledged") from error
         finally:
-            await _abandon(producer)
+            await _abandon(producer)  # a producer that stopped well has nothing left to end
 
     async def check(self) -> None:
         """Raise `MessagingError` unless a broker answers."""
@@ -79,7 +80,7 @@ class Producer:
             async with asyncio.timeout(_REQUEST_MS / 1000):
                 await self._started().client.fetch_all_metadata()
         except (KafkaError, TimeoutError) as error:
-            raise MessagingError(f"Kafka at {self._bootstrap}: {error or 'no answer in time'}") from error
+            raise MessagingError(self._failure(error)) from error
 
     async def send(
         self,
@@ -125,6 +126,9 @@ class Producer:
             span.set_attribute("messaging.kafka.offset", sent.offset)
         return Position(sent.topic, sent.partition, sent.offset)
 
+    def _failure(self, error: Exception) -> str:
+        return f"Kafka at {self._bootstrap}: {str(error) or 'no answer in time'}"
+
     def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
             raise MessagingError("the producer isn't started")
@@ -132,11 +136,6 @@ class Producer:
 
 
 async def _abandon(producer: AIOKafkaProducer) -> None:
-    """End what a failed start or an unfinished stop leaves; aiokafka itself would retry without end."""
-    with contextlib.suppress(TimeoutError, KafkaError):
-        async with asyncio.timeout(1.0):
-            if producer._closed:
-                await producer._sender.close()
-                await producer.client.close()
-            else:
-                await producer.stop()
+    """End a producer without waiting: an idempotent batch never expires, so waiting may have no end."""
+    producer._closed = True
+    await close_each(producer.client.close, producer._sender.close)

@@ -48,7 +48,7 @@ async def ensure_topics(bootstrap: str, partitions: Mapping[str, int], timeout_s
             answer: Any = await admin.create_topics(topics)
     except (KafkaError, TimeoutError, OSError) as error:
         raise MessagingError(
-            f"Kafka at {bootstrap}: topics not created: {error or 'no answer in time'}"
+            f"Kafka at {bootstrap}: topics not created: {str(error) or 'no answer in time'}"
         ) from error
     finally:
         await admin.close()

@@ -1,0 +1,118 @@
+"""Rule of "Messages": bounded timeouts everywhere, also when the broker goes away in the middle of things."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.kit.messaging.conftest import Received, running
+from workbook_lib.kit.messaging import Consumer, MessagingError, Producer, ensure_topics
+from workbook_lib.lab import Lab
+
+TOPIC = "outage"
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[tuple[str, int]]:
+    """The bootstrap address and process id of a Kafka of the test's own, with a topic."""
+    async with Lab("outage", root=tmp_path) as lab:
+        await lab.start("kafka")
+        bootstrap = lab["kafka"].environment["KAFKA_BOOTSTRAP_SERVERS"]
+        await ensure_topics(bootstrap, {TOPIC: 1})
+        yield bootstrap, lab["kafka"].pid
+
+
+async def signalled(pid: int, number: signal.Signals) -> None:
+    """Send a signal that ends or freezes the process, and wait until it has."""
+    os.kill(pid, number)
+    ended = (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    async with asyncio.timeout(5):
+        while psutil.pid_exists(pid) and psutil.Process(pid).status() not in ended:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def left_over() -> set[str]:
+    """The tasks of aiokafka that still run a moment after a stop."""
+    await asyncio.sleep(0.5)
+    names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
+    return {name for name in names if not name.startswith(("test_", "Lab"))}
+
+
+@pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGSTOP], ids=["crashed", "frozen"])
+async def test_send_check_and_stop_end_within_their_bounds_without_a_broker(
+    broker: tuple[str, int], way: signal.Signals
+) -> None:
+    bootstrap, pid = broker
+    producer = Producer(bootstrap, client_id="test", stop_timeout_seconds=1.0)
+    await producer.start()
+    await producer.send(TOPIC, "u1", b"before")
+    await signalled(pid, way)
+
+    started = time.monotonic()
+    with pytest.raises(MessagingError, match="not acknowledged in 1 s"):
+        await producer.send(TOPIC, "u1", b"after", timeout_seconds=1)
+    assert time.monotonic() - started < 1.5
+
+    started = time.monotonic()
+    with pytest.raises(MessagingError):
+        await producer.check()
+    assert time.monotonic() - started < 3.5
+
+    started = time.monotonic()
+    with pytest.raises(MessagingError, match="not all messages were acknowledged"):
+        await producer.stop()
+    assert time.monotonic() - started < 2.5
+    assert await left_over() == set()
+
+
+@pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGSTOP], ids=["crashed", "frozen"])
+async def test_a_consumer_stops_within_its_bound_without_a_broker(
+    broker: tuple[str, int], way: signal.Signals
+) -> None:
+    bootstrap, pid = broker
+    consumer = Consumer(bootstrap, [TOPIC], "outage", Received(), stop_timeout_seconds=1.0)
+    await consumer.start()
+    worker = asyncio.create_task(consumer.run())
+    await signalled(pid, way)
+    await asyncio.sleep(0.5)
+    assert not worker.done()
+
+    started = time.monotonic()
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
+    with contextlib.suppress(MessagingError):
+        await consumer.stop()
+    assert time.monotonic() - started < 4
+    assert await left_over() == set()
+
+
+async def test_what_was_sent_during_a_freeze_arrives_once_and_in_order_after_it(
+    broker: tuple[str, int],
+) -> None:
+    bootstrap, pid = broker
+    received = Received()
+    producer = Producer(bootstrap, client_id="test")
+    await producer.start()
+    async with running(Consumer(bootstrap, [TOPIC], "outage", received)):
+        await producer.send(TOPIC, "u1", b"0")
+        await received.count(1)
+        await signalled(pid, signal.SIGSTOP)
+        sending = [
+            asyncio.create_task(producer.send(TOPIC, "u1", str(n).encode(), timeout_seconds=20))
+            for n in range(1, 6)
+        ]
+        await asyncio.sleep(4)  # longer than a request may take, so that batches are sent again
+        os.kill(pid, signal.SIGCONT)
+        await asyncio.gather(*sending)
+        await received.count(6)
+        await producer.send(TOPIC, "u1", b"6")
+        await received.count(7)
+    await producer.stop()
+    assert received.values == [str(n).encode() for n in range(7)]
