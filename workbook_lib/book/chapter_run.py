@@ -64,7 +64,7 @@ class ChapterRun:
         self.chapter = chapter
         self.result: ChapterResult | None = None
         self._run_id = f"{run_id}/{chapter.name}"
-        self._executed = executed
+        self._executed = executed.resolve()  # the process below runs in the notebook's folder
         self._limit_seconds = limits.chapter_seconds(chapter)
         self._progress = progress
         self._folder = folder
@@ -172,7 +172,7 @@ class ChapterRun:
     def _death(self, code: int | None) -> str:
         if code is not None and code < 0:
             return f"the process that ran the notebook was ended by {signal.Signals(-code).name}"
-        return f"the process that ran the notebook exited with code {code}"
+        return f"the process that ran the notebook exited with code {code}; papermill's log says why"
 
     def _log_tails(self) -> dict[str, str]:
         """The end of every log that the chapter's processes wrote, papermill's own last."""

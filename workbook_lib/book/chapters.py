@@ -117,8 +117,6 @@ def select(chapters: Sequence[Chapter], selectors: Sequence[str]) -> list[Chapte
 
 def _answers_to(chapter: Chapter, selector: str) -> bool:
     given = Path(selector).name.removesuffix(".ipynb")
-    number = given.replace(".", "_")
-    if number[:1].isdigit() and not number[:2].isdigit():
-        number = f"0{number}"
+    number = re.sub(r"^(\d)(?!\d)", r"0\1", given.replace(".", "_"))
     names = (chapter.name, chapter.section, chapter.number)
     return given in names or number == chapter.number or chapter.number.startswith(f"{number}_")

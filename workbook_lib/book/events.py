@@ -13,11 +13,12 @@ class EventWriter:
     """Appends events to a file; each line is written whole and at once."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._path = path
 
     def __call__(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - any JSON value
         """Write one event with its fields."""
-        self._file.write(json.dumps({"event": event, **fields}) + "\n")
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"event": event, **fields}) + "\n")
 
 
 class EventReader:
