@@ -15,7 +15,10 @@ from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from workbook_lib.kit.otlp import OtlpJsonExporter
 
 if TYPE_CHECKING:
     import httpx2
@@ -34,8 +37,7 @@ __all__ = [
 ]
 
 _SCOPE = "workbook_lib.kit"
-_EXPORT_INTERVAL_MS = 300.0
-_EXPORT_TIMEOUT_SECONDS = 2.0
+_EXPORT_INTERVAL_MILLISECONDS = 300.0
 _QUEUE_SPANS = 16_384
 
 _propagator = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
@@ -125,23 +127,17 @@ def configure(service: str, instance: str, otlp_endpoint: str | None) -> Telemet
         shutdown_on_exit=False,
     )
     if otlp_endpoint:
-        sdk.add_span_processor(_otlp_processor(otlp_endpoint))
+        exporter = OtlpJsonExporter(otlp_endpoint)
+        sdk.add_span_processor(
+            BatchSpanProcessor(
+                exporter, max_queue_size=_QUEUE_SPANS, schedule_delay_millis=_EXPORT_INTERVAL_MILLISECONDS
+            )
+        )
     _provider.sdk = sdk
     if trace.get_tracer_provider() is not _provider:
         trace.set_tracer_provider(_provider)
         propagate.set_global_textmap(_propagator)
     return Telemetry(sdk)
-
-
-def _otlp_processor(endpoint: str) -> SpanProcessor:
-    # Imported late: half of this module's import time, and needed only where spans are sent.
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_EXPORT_TIMEOUT_SECONDS)
-    return BatchSpanProcessor(
-        exporter, max_queue_size=_QUEUE_SPANS, schedule_delay_millis=_EXPORT_INTERVAL_MS
-    )
 
 
 def provider() -> trace.TracerProvider:

@@ -1,20 +1,19 @@
 """The service factory: settings and resources in, a FastAPI app with the whole edge out."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
-from typing import Any, Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Self
 
 from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
 
-from workbook_lib.kit import telemetry
-from workbook_lib.kit.service.access_log import log_request
+from workbook_lib.kit.service.access_log import AccessLog
 from workbook_lib.kit.service.handlers import UnexpectedErrors, add_error_handlers
 from workbook_lib.kit.service.health import Health, HealthEndpoint
 from workbook_lib.kit.service.metrics import Metrics
-from workbook_lib.kit.service.requests import OPERATIONAL_PATHS, RequestWatch
+from workbook_lib.kit.service.requests import RequestWatch
 from workbook_lib.kit.service.resources import Resource, Resources, Worker
 from workbook_lib.kit.service.routes import RouteTemplates
+from workbook_lib.kit.service.tracing import ServerSpan, end_server_span
 from workbook_lib.kit.settings import ServiceSettings
 
 __all__ = ["Service"]
@@ -39,9 +38,9 @@ class Service:
             title=title,
             lifespan=self._lifespan,
             max_body_size=settings.max_body_bytes,
-            telemetry=_telemetry(),
+            telemetry={"tracing": False, "metrics": False, "logs": False},  # the edge has its own
         )
-        self.metrics = Metrics(RouteTemplates(self.app))
+        self.metrics = Metrics()
         self._build_edge()
 
     def _build_edge(self) -> None:
@@ -53,8 +52,12 @@ class Service:
         # Innermost first: an unexpected error must have become a response before it is logged and counted.
         app.add_middleware(UnexpectedErrors)
         app.add_middleware(
-            RequestWatch, in_flight=self.metrics.in_flight, observers=[log_request, self.metrics.observe]
+            RequestWatch,
+            templates=RouteTemplates(app),
+            in_flight=self.metrics.in_flight,
+            observers=[AccessLog().observe, self.metrics.observe, end_server_span],
         )
+        app.add_middleware(ServerSpan)
 
     def add_resource(self, resource: Resource, name: str | None = None) -> None:
         """Own `resource`: started in the order added, stopped in reverse. `name` is how /health calls it."""
@@ -96,19 +99,3 @@ class Service:
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         async with self:
             yield
-
-
-def _telemetry() -> TelemetryConfig:
-    """FastAPI's own tracing: a SERVER span a request, current while errors are answered too."""
-
-    def is_operational(scope: MutableMapping[str, Any]) -> bool:
-        return scope["path"] in OPERATIONAL_PATHS
-
-    return {
-        "tracer_provider": telemetry.provider(),
-        "metrics": False,
-        "logs": False,
-        "operation_spans": False,
-        "auto_configure": False,
-        "exclude": is_operational,
-    }

@@ -5,7 +5,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from workbook_lib.kit.service.requests import Answered
-from workbook_lib.kit.service.routes import RouteTemplates
 
 __all__ = ["Metrics"]
 
@@ -17,10 +16,9 @@ _DURATION_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 class Metrics:
     """The metrics of one app, in a registry of its own, so that several apps can live in one process."""
 
-    def __init__(self, templates: RouteTemplates) -> None:
+    def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.in_flight = Gauge("http_requests_in_flight", "Requests under way.", registry=self.registry)
-        self._templates = templates
         self._requests = Counter(
             "http_requests_total", "Requests answered.", ("method", "route", "status"), registry=self.registry
         )
@@ -36,16 +34,15 @@ class Metrics:
 
     def observe(self, answered: Answered) -> None:
         """Count one answered request."""
-        scope, status, seconds = answered
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        key = method, self._templates.template(scope), status
+        method = answered.scope["method"]
+        key = method if method in _METHODS else "OTHER", answered.route, answered.status
         children = self._children.get(key)
         if children is None:
             children = self._requests.labels(*key), self._duration.labels(*key[:2])
             self._children[key] = children
         requests, duration = children
         requests.inc()
-        duration.observe(seconds)
+        duration.observe(answered.seconds)
 
     async def expose(self) -> Response:
         """GET /metrics, in Prometheus' text format."""

@@ -1,4 +1,4 @@
-"""Watches each request once, for all who want to know what came of it: the access log, the metrics."""
+"""Watches each request once, for all who want to know what came of it: access log, metrics, span."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from prometheus_client import Gauge
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from workbook_lib.kit.service.routes import RouteTemplates
 
 __all__ = ["CLIENT_CLOSED_REQUEST", "OPERATIONAL_PATHS", "Answered", "Observer", "RequestWatch"]
 
@@ -16,9 +18,10 @@ OPERATIONAL_PATHS = frozenset({"/health", "/metrics"})
 
 
 class Answered(NamedTuple):
-    """One request and what came of it; its span is still current when observers hear of it."""
+    """One request and what came of it. The request's span is the current one when observers hear of it."""
 
     scope: Scope
+    route: str
     status: int
     seconds: float
 
@@ -27,32 +30,48 @@ Observer = Callable[[Answered], None]
 
 
 class RequestWatch:
-    """ASGI middleware that tells `observers` of each HTTP request once its answer has been handed over."""
+    """ASGI middleware that tells `observers`, in order, of each request once its last byte was handed over.
 
-    def __init__(self, app: ASGIApp, in_flight: Gauge, observers: Sequence[Observer]) -> None:
+    That may be long before the app returns: background work comes after the answer and is no part of it.
+    """
+
+    def __init__(
+        self, app: ASGIApp, templates: RouteTemplates, in_flight: Gauge, observers: Sequence[Observer]
+    ) -> None:
         self._app = app
+        self._templates = templates
         self._in_flight = in_flight
         self._observers = observers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, then tell of it."""
+        """Pass the request on and tell of it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
         status = CLIENT_CLOSED_REQUEST
+        told = False
+
+        def tell() -> None:
+            nonlocal told
+            told = True
+            self._in_flight.dec()
+            seconds = time.perf_counter() - started
+            answered = Answered(scope, self._templates.template(scope), status, seconds)
+            for observe in self._observers:
+                observe(answered)
 
         async def watched_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                tell()
 
         self._in_flight.inc()
         try:
             await self._app(scope, receive, watched_send)
         finally:
-            self._in_flight.dec()
-            answered = Answered(scope, status, time.perf_counter() - started)
-            for observe in self._observers:
-                observe(answered)
+            if not told:
+                tell()

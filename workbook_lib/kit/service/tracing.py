@@ -1,0 +1,77 @@
+"""A SERVER span for each request, by the semantic conventions for HTTP, continuing the caller's trace (W3C).
+
+FastAPI can trace by itself and OpenTelemetry has an instrumentor for it; both cost twice as much or more. See
+docs/decisions/0001-pure-asgi-edge.md.
+"""
+
+from collections.abc import Iterable
+
+from opentelemetry import context, trace
+from opentelemetry.trace import SpanKind, StatusCode
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from workbook_lib.kit import telemetry
+from workbook_lib.kit.service.requests import OPERATIONAL_PATHS, Answered
+from workbook_lib.kit.service.routes import NO_ROUTE
+
+__all__ = ["ServerSpan", "end_server_span"]
+
+_PROPAGATION_HEADERS = frozenset({b"traceparent", b"tracestate", b"baggage"})
+
+
+class ServerSpan:
+    """ASGI middleware: what is inside it, the answering of errors too, is in the request's span."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._tracer = telemetry.tracer()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Open the span and pass the request on; `end_server_span` ends it when the answer was handed over."""
+        if scope["type"] != "http" or scope["path"] in OPERATIONAL_PATHS:
+            await self._app(scope, receive, send)
+            return
+        parent = telemetry.extract(_carrier(scope["headers"]))
+        address, port = scope.get("server") or ("", 0)
+        span = self._tracer.start_span(
+            scope["method"],
+            parent,
+            SpanKind.SERVER,
+            {
+                "http.request.method": scope["method"],
+                "url.path": scope["path"],
+                "url.scheme": scope["scheme"],
+                "server.address": address,
+                "server.port": port or 0,
+            },
+        )
+        token = context.attach(trace.set_span_in_context(span, parent))
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            context.detach(token)
+
+
+def end_server_span(answered: Answered) -> None:
+    """Name the current span by the route's template, which is known only now, and end it."""
+    if answered.scope["path"] in OPERATIONAL_PATHS:
+        return
+    span = trace.get_current_span()
+    span.set_attribute("http.response.status_code", answered.status)
+    if answered.route != NO_ROUTE:
+        span.update_name(f"{answered.scope['method']} {answered.route}")
+        span.set_attribute("http.route", answered.route)
+    if answered.status >= 500:
+        span.set_attribute("error.type", str(answered.status))
+        span.set_status(StatusCode.ERROR)
+    span.end()
+
+
+def _carrier(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    carrier: dict[str, str] = {}
+    for name, value in headers:
+        if name in _PROPAGATION_HEADERS:
+            text, known = value.decode("latin-1"), carrier.get(key := name.decode())
+            # Lists may go on in a further header (RFC 9110, 5.3); a second traceparent makes it malformed.
+            carrier[key] = text if known is None else f"{known},{text}"
+    return carrier
