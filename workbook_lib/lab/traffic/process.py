@@ -7,7 +7,7 @@ import json as json_codec
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
@@ -100,7 +100,8 @@ class _TrafficProcess:
         try:
             await asyncio.wait_for(self._process.wait(), END_SECONDS)
         except TimeoutError:
-            self._process.kill()
+            with suppress(ProcessLookupError):  # it may just have ended
+                self._process.kill()
             await self._process.wait()
         await self._answers.read()
 
