@@ -91,7 +91,7 @@ def _chain(way: Pair, layer_of: Mapping[str, int]) -> list[str]:
 
 
 def _rows(layer_of: Mapping[str, int], chains: Iterable[Sequence[str]]) -> list[list[str]]:
-    rows: list[list[str]] = [[] for _ in range(max(layer_of.values(), default=0) + 1)]
+    rows: list[list[str]] = [[] for _ in range(max(layer_of.values(), default=-1) + 1)]
     for name, layer in layer_of.items():
         rows[layer].append(name)
     for chain in chains:
