@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -36,9 +36,9 @@ class Plan:
     key: tuple[str, int]
     handle: Handle
     check: Callable[[int], Awaitable[str | None]]
-    argv: Sequence[str] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    start_seconds: float = SERVICE_START_SECONDS
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    start_seconds: float
 
 
 class Run:
@@ -59,7 +59,7 @@ class Run:
         server = SERVERS[name]
         if external := server.external(os.environ):
             handle = Handle(name, external, external, note="yours")
-            return Plan((name, 1), handle, lambda _: server.check(external), start_seconds=EXTERNAL_SECONDS)
+            return Plan((name, 1), handle, lambda _: server.check(external), (), {}, EXTERNAL_SECONDS)
         try:
             found = await asyncio.to_thread(_found, name)
         except provision.ProvisionError as error:
@@ -108,6 +108,7 @@ class Run:
             spec.command(reload=reload),
             # One database a service, shared by its instances.
             {**env, **spec.environment(numbers, folder)},
+            SERVICE_START_SECONDS,
         )
 
     def plan_app(
@@ -118,7 +119,8 @@ class Run:
         number = ports["http"].port
         handle = Handle(name, {}, {"http": f"http://127.0.0.1:{number}"}, note=_notes(ports), ports=ports)
         argv = app_command(folder.resolve(), app, number, reload=reload)
-        return Plan((name, 1), handle, partial(check_app, number, reload=reload), argv, env)
+        check = partial(check_app, number, reload=reload)
+        return Plan((name, 1), handle, check, argv, env, SERVICE_START_SECONDS)
 
     async def bring_up(self, plans: Sequence[Plan]) -> None:
         """Start them together, wait until all are ready; a failure ends the wait. Raises `LabError`."""

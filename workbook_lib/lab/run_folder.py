@@ -9,7 +9,9 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -88,31 +90,34 @@ def _file_name(text: str) -> str:
 
 def _reap(chapter_folder: Path) -> list[str]:
     """End what dead owners left; the names and pids of what was ended, for the chapter to show."""
-    dead: list[str] = []
+    dead: list[dict[str, Any]] = []
     removable: list[Path] = []
     for folder in sorted(chapter_folder.glob("*/")) if chapter_folder.is_dir() else ():
         try:
             facts = json.loads((folder / "processes.json").read_text())
-            owner = (int(facts["owner"][0]), str(facts["owner"][1]))
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
-            removable.append(folder)  # killed before it had written anything, so it had started nothing
-            continue
-        if not facts["ended"] and not supervisor.is_alive(owner):
-            dead.append(str(facts["run_id"]))
-        if facts["ended"] or not supervisor.is_alive(owner):
+            over = facts["ended"] or not supervisor.is_alive((facts["owner"][0], facts["owner"][1]))
+        except (OSError, ValueError, LookupError, TypeError):
+            over, facts = (
+                True,
+                {"ended": True},
+            )  # killed before it had written this, so it had started nothing
+        if over:
             removable.append(folder)
-    ended = _end_marked(dead) if dead else []
+            dead += [] if facts["ended"] else [facts]
+    ended = _end_left(dead) if dead else []
     for folder in removable[: max(0, len(removable) - KEPT_RUNS + 1)]:
         shutil.rmtree(folder, ignore_errors=True)
     return ended
 
 
-def _end_marked(run_ids: list[str]) -> list[str]:
-    """Kill every process that carries one of these run ids (psutil compares start times before it kills)."""
+def _end_left(runs: list[dict[str, Any]]) -> list[str]:
+    """Kill what these runs left, however deep (psutil compares start times again before it kills)."""
+    ids = [str(run["run_id"]) for run in runs]
+    listed = {(each["pid"], each["start"]): each["argv"][0] for run in runs for each in run["processes"]}
     ended: dict[int, str] = {}
     deadline = time.monotonic() + REAP_SECONDS
     while time.monotonic() < deadline:
-        left = [process for process in psutil.process_iter() if _carries(process, run_ids)]
+        left = [process for process in psutil.process_iter() if _belongs(process, ids, listed)]
         if not left:
             break
         for process in left:
@@ -123,11 +128,16 @@ def _end_marked(run_ids: list[str]) -> list[str]:
     return list(ended.values())
 
 
-def _carries(process: psutil.Process, run_ids: list[str]) -> bool:
+def _belongs(process: psutil.Process, run_ids: list[str], listed: Mapping[supervisor.Identity, str]) -> bool:
+    """Whether it carries the mark of one of the runs, or is one that they list: id, start time, program."""
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
         mark = process.environ().get(RUN_ID, "")
+        if any(mark == each or mark.startswith(each + "/") for each in run_ids):
+            return True
+        # A program that gives itself a title (Redis before 6.2, PostgreSQL) has overwritten its mark.
+        started_as = listed.get(supervisor.identity(process.pid) or (0, ""))
+        return started_as is not None and Path(process.exe()).name == Path(started_as).resolve().name
     except (psutil.Error, OSError):
         return False
-    return any(mark == each or mark.startswith(each + "/") for each in run_ids)

@@ -102,19 +102,12 @@ async def check_service(spec: ServiceSpec, ports: Mapping[str, int], pid: int, *
 
 def app_command(folder: Path, app: str, port: int, *, reload: bool) -> list[str]:
     """The uvicorn command for a reader's own app."""
-    base = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        app,
-        "--app-dir",
-        str(folder),
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    return [*base, "--reload", "--reload-dir", str(folder)] if reload else base
+    where = ["--app-dir", str(folder), "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "uvicorn", app, *where]
+    if reload:
+        # No delay: uvicorn watches only after it, and an edit made before that would be lost.
+        command += ["--reload", "--reload-dir", str(folder), "--reload-delay", "0"]
+    return command
 
 
 async def check_app(port: int, pid: int, *, reload: bool) -> str | None:
@@ -129,12 +122,14 @@ def _reloading(pid: int) -> str | None:
     """A reloader outlives the program that it has started. Raises `Hopeless` when that one has ended."""
     try:
         children = psutil.Process(pid).children()
-        states = {c.status() for c in children if "resource_tracker" not in " ".join(c.cmdline())}
+        alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+        # uvicorn's reloader also has multiprocessing's resource tracker for a child.
+        programs = [child for child in alive if "resource_tracker" not in " ".join(child.cmdline())]
     except psutil.Error:
-        return "the reloader is ending"
-    if states == {psutil.STATUS_ZOMBIE}:
+        return "a process of the reloader has just ended"
+    if not programs and len(alive) < len(children):
         raise Hopeless("the program ended at once; its reloader waits for a change")
-    return None if states else "the reloader hasn't started it yet"
+    return None if programs else "the reloader hasn't started it yet"
 
 
 def _grpc_health(port: int) -> str | None:

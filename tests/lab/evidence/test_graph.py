@@ -48,7 +48,8 @@ def test_a_database_server_is_named_by_its_database_or_its_system():
         "a", "SELECT", "client", (0, 1), None, {"db.system.name": "postgresql", "db.namespace": "users"}
     )
     made.span("a", "SELECT", "client", (2, 3), None, {"db.system": "postgresql"})
-    assert [edge.callee for edge in service_edges(made.trace())] == ["users", "postgresql"]
+    made.span("a", "SELECT", "client", (4, 5), None, {"db.system": "postgresql", "db.namespace": "a"})
+    assert [edge.callee for edge in service_edges(made.trace())] == ["users", "postgresql", "a database"]
 
 
 def test_work_inside_a_service_is_no_call():

@@ -7,7 +7,16 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.trace import Link, SpanKind, StatusCode, Tracer
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+    set_span_in_context,
+)
 
 from workbook_lib.lab.evidence import Edge, EvidenceError, EvidenceTimeout, Hop, Jaeger
 
@@ -77,6 +86,17 @@ async def test_a_trace_comes_back_with_everything_that_was_recorded(jaeger, send
     trace.assert_parents(
         [Hop(sender.service("gateway"), "server", "http"), Hop(sender.service("users"), "server")]
     )
+
+
+async def test_what_jaeger_adds_to_a_span_is_left_out(jaeger, sender: Sender):
+    """Jaeger warns in an attribute about a span whose parent it doesn't know."""
+    parent = NonRecordingSpan(SpanContext(uuid.uuid4().int, 0xAB, True, TraceFlags(1)))
+    facts = {"http.request.method": "GET"}
+    span = sender.tracer("gateway").start_span("GET", set_span_in_context(parent), attributes=facts)
+    span.end()
+    trace_id = format(span.get_span_context().trace_id, "032x")
+    trace = await Jaeger(jaeger.query_url).trace(trace_id, until=lambda trace: True)
+    assert (trace.root.parent_id, trace.root.attributes) == ("00000000000000ab", facts)
 
 
 async def test_a_trace_that_stays_incomplete_ends_at_the_deadline_with_what_arrived(jaeger, sender: Sender):

@@ -85,6 +85,21 @@ def test_the_protocol_is_read_from_old_and_new_semantic_conventions(attributes, 
     assert Recording().span("a", "x", "client", (0, 1), None, attributes).protocol == protocol
 
 
+def test_a_hop_matches_by_each_part_that_it_names():
+    span = Recording().span("a", "GET", "client", (0, 1), None, REDIS)
+    assert Hop("a", "client", "redis", "GET").matches(span)
+    assert Hop("a").matches(span)
+    wrong = [Hop("b"), Hop("a", "server"), Hop("a", protocol="http"), Hop("a", name="SET")]
+    assert not any(hop.matches(span) for hop in wrong)
+
+
+def test_the_first_attribute_that_is_there_counts():
+    span = Recording().span("a", "x", "client", (0, 1), None, {"server.port": 8500, "db.name": "users"})
+    assert span.first_attribute("server.port", "net.peer.port") == "8500"
+    assert span.first_attribute("db.namespace", "db.name") == "users"
+    assert span.first_attribute("peer.service") == ""
+
+
 def test_assert_parents_returns_the_spans_of_the_way():
     way = [
         Hop("gateway", "server", "http"),

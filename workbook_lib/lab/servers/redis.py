@@ -9,6 +9,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from workbook_lib.lab.ports import PortRequest
+from workbook_lib.lab.provision.programs import parse_version
 from workbook_lib.lab.servers.base import Launch, Place, Server
 
 __all__ = ["Redis"]
@@ -32,6 +33,9 @@ class Redis(Server):
             "appendonly": "no",
             "daemonize": "no",
         }
+        if parse_version(place.found.version) >= (6, 2):
+            # A title of its own overwrites the environment in /proc, and with it the mark of our run.
+            options["set-proc-title"] = "no"
         return Launch(
             [str(place.program), *(word for key, value in options.items() for word in (f"--{key}", value))]
         )
