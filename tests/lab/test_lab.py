@@ -377,3 +377,23 @@ async def test_a_run_started_while_a_killed_ones_processes_still_end_reaps_them(
     async with Lab("3.2", root=root) as lab:
         await lab.start("redis")
         assert {"consul", "redis-server"} & {p.name() for p in marked.processes()} == {"redis-server"}
+
+
+RUNNER = """
+import os, subprocess, sys, time
+env = {**os.environ, "JPY_PARENT_PID": str(os.getpid())}
+kernel = subprocess.Popen([sys.executable, "-c", *sys.argv[1:]], env=env, start_new_session=True)
+kernel.wait()
+"""
+
+
+def test_sigkill_of_what_runs_the_notebook_takes_a_busy_kernel_and_its_servers_along(root, marked, until):
+    """papermill and JupyterLab name themselves in the JPY_PARENT_PID of the kernels that they start."""
+    command = [sys.executable, "-c", RUNNER, KERNEL, str(root)]
+    runner = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+    assert runner.stdout
+    assert runner.stdout.readline() == b"ready\n"
+    assert len(marked.pids()) >= 6
+    runner.kill()
+    until(lambda: not marked.pids(), 2, "a kernel or its servers")
+    runner.communicate(timeout=5)

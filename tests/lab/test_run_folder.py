@@ -36,6 +36,14 @@ def left_by(folder: RunFolder, owner: tuple[int, str]) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), "owner": owner}))
 
 
+def list_process(folder: RunFolder, process: subprocess.Popen[bytes], program: str) -> None:
+    """Write a process into processes.json, as one started as `program`."""
+    file = folder.path / "processes.json"
+    pid, start = supervisor.identity(process.pid) or (0, "")
+    entry = {"name": "redis", "pid": pid, "start": start, "argv": [program]}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "processes": [entry]}))
+
+
 def dead_owner() -> tuple[int, str]:
     gone = subprocess.Popen(["true"])
     identity = supervisor.identity(gone.pid) or (gone.pid, "1")
@@ -62,6 +70,20 @@ def test_a_live_run_of_the_same_chapter_isnt_touched(tmp_path, sleeper):
     assert RunFolder(tmp_path, "3.2").reaped == []
     assert process.poll() is None
     assert earlier.path.is_dir()
+
+
+def test_a_listed_process_that_hides_its_mark_is_ended_but_not_a_later_one_with_its_id(tmp_path, sleeper):
+    """Redis before 6.2 and PostgreSQL overwrite the memory in which Linux shows their environment."""
+    for program, code in ((sys.executable, -9), ("redis-server", None)):
+        earlier = RunFolder(tmp_path, program)
+        process = sleeper()
+        list_process(earlier, process, program)
+        left_by(earlier, dead_owner())
+        RunFolder(tmp_path, program)
+        if code is None:
+            assert process.poll() is None
+        else:
+            assert process.wait(1) == code
 
 
 def test_another_process_with_the_owners_id_is_not_the_owner(tmp_path, sleeper):

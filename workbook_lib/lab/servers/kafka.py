@@ -65,6 +65,8 @@ class Kafka(Server):
             writer.write(struct.pack(">i", len(request)) + request)
             size = struct.unpack(">i", await reader.readexactly(4))[0]
             controller = _controller(await reader.readexactly(size))
+        except struct.error:
+            return "something else than Kafka answers there"
         finally:
             writer.close()
         return None if controller >= 0 else "no controller yet"
