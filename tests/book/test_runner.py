@@ -75,17 +75,19 @@ def test_a_kernel_that_dies_is_reported_at_its_cell(write, workbook, tmp_path):
     assert "the kernel died" in result["first_error"]["message"]
 
 
-def test_an_earlier_result_stays_in_the_report_until_its_chapter_runs_again(write, workbook, tmp_path):
+def test_an_earlier_result_and_its_page_stay_until_its_chapter_runs_again(write, workbook, tmp_path):
     write("01_one", "pass")
     write("02_two", "pass")
     assert workbook("run", "--out", "out").returncode == 0
     first = _report(tmp_path / "out")
+    page = (tmp_path / "out" / "01_one.html").stat()
     write("02_two", "1 / 0")
     done = workbook("run", "2", "--out", "out")
     assert done.returncode == 1
     assert "0 of 1 chapters passed" in done.stdout
     second = _report(tmp_path / "out")
     assert second["01_one"] == first["01_one"]
+    assert (tmp_path / "out" / "01_one.html").stat().st_mtime_ns == page.st_mtime_ns, "rendered again"
     assert second["02_two"]["first_error"]["name"] == "ZeroDivisionError"
 
 
@@ -96,3 +98,4 @@ def test_nothing_is_injected_into_the_executed_notebook(write, workbook, tmp_pat
     committed = json.loads(source.read_text())
     assert ["".join(c["source"]) for c in executed["cells"]] == [c["source"] for c in committed["cells"]]
     assert executed["cells"][2]["outputs"][0]["text"] in ("1\n", ["1\n"])
+    assert {each.name for each in tmp_path.iterdir()} == {"notebooks", "out", ".workbook"}

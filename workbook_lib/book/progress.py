@@ -199,17 +199,15 @@ class LiveProgress:
 
 def print_failure(console: Console, result: ChapterResult) -> None:
     """Say where and why a chapter stopped, with the end of every log of its processes."""
-    console.print(Text(_summary(result), style="bold red"), soft_wrap=True)
+    parts = [Text(_summary(result), "bold red")]
     if error := result.first_error:
         if error.cell is not None:
-            console.print(Text(f"in code cell {error.cell}:", style="bold"))
-            console.print(Text(_indent(error.source), style="cyan"), soft_wrap=True)
-        console.print(Text(f"{error.name}: {error.message}", style="red"), soft_wrap=True)
+            parts += [Text(f"in code cell {error.cell}:", "bold"), Text(_indent(error.source), "cyan")]
+        parts.append(Text(f"{error.name}: {error.message}", "red"))
     for name, tail in result.logs.items():
-        console.print(Text(f"the end of {name}'s log:", style="bold"))
-        console.print(
-            Text(_indent("\n".join(tail.splitlines()[-_LOG_LINES_SHOWN:])), style="dim"), soft_wrap=True
-        )
+        end = "\n".join(tail.splitlines()[-_LOG_LINES_SHOWN:])
+        parts += [Text(f"the end of {name}'s log:", "bold"), Text(_indent(end), "dim")]
+    console.print(Text("\n").join(parts), soft_wrap=True)
 
 
 def _summary(result: ChapterResult) -> str:

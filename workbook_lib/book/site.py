@@ -6,10 +6,12 @@ executed here: a page shows what the run of its chapter left.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import html
 import io
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ _CONFIGURATION: dict[str, Any] = {
     "html_css_files": ["workbook.css"],
     "html_sourcelink_suffix": "",
     "html_show_sphinx": False,
-    "html_copyright": "",
+    "html_use_index": False,
     "html_show_copyright": False,
     "html_theme_options": {
         "logo": {"text": "Microservices Workbook", "image_light": "logo.svg", "image_dark": "logo.svg"},
@@ -75,21 +77,39 @@ def build(out: Path, chapters: Sequence[Chapter], report: Report) -> Path:
         app = Sphinx(
             srcdir=source,
             confdir=None,
-            outdir=out,
+            outdir=work / "html",
             doctreedir=work / "doctrees",
             buildername="html",
-            confoverrides=_CONFIGURATION,
+            confoverrides=copy.deepcopy(_CONFIGURATION),  # the theme writes into it
             status=None,
             warning=warnings,
         )
         app.build()
     except (SphinxError, OSError) as error:
         raise SiteError(f"the pages couldn't be built: {error}\n{warnings.getvalue()}") from error
+    _publish(work / "html", out)
     return out / "index.html"
 
 
+def _publish(built: Path, out: Path) -> None:
+    """Copy what has changed, and remove the pages of chapters that are gone.
+
+    Sphinx doesn't build in `out` itself: myst-nb leaves a folder beside the one it builds in.
+    """
+    for page in out.glob("*.html"):
+        if not (built / page.name).exists():
+            page.unlink()
+    shutil.copytree(built, out, copy_function=_copy_if_changed, dirs_exist_ok=True)
+
+
+def _copy_if_changed(source: str, target: str) -> str:
+    if not Path(target).exists() or Path(source).stat().st_mtime_ns != Path(target).stat().st_mtime_ns:
+        shutil.copy2(source, target)
+    return target
+
+
 def _work_folder(out: Path) -> Path:
-    """Sphinx's sources and pickles, kept for the next build and apart from what is published."""
+    """What Sphinx reads and keeps for the next build, apart from what is published."""
     key = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:10]
     return project_root() / ".workbook" / "site" / f"{out.name}-{key}"
 
