@@ -114,7 +114,8 @@ def _from_topic(_: Trace, span: Span) -> Edge | None:
 def _database(span: Span) -> str:
     system = span.first_attribute("db.system.name", "db.system")
     name = span.first_attribute("db.namespace", "db.name")
-    return PurePath(name).name or system  # SQLite's database is a file
+    database = PurePath(name).name or system  # SQLite's database is a file
+    return f"{database} database" if database == span.service else database
 
 
 _EDGES = {"server": _into_service, "client": _into_store, "producer": _into_topic, "consumer": _from_topic}

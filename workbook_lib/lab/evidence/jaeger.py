@@ -25,6 +25,7 @@ REQUEST_TIMEOUT_SECONDS: Final = 5.0
 # The order of opentelemetry.proto.trace.v1.Span.SpanKind.
 KINDS: Final[tuple[SpanKind, ...]] = ("internal", "internal", "server", "client", "producer", "consumer")
 STATUS_ERROR: Final = 2
+JAEGERS_OWN: Final = "@jaeger@"  # attributes that Jaeger adds, such as warnings about clocks
 
 
 class Jaeger:
@@ -143,7 +144,11 @@ def _event(raw: dict[str, Any]) -> SpanEvent:
 
 
 def _attributes(pairs: Iterable[dict[str, Any]]) -> dict[str, AttributeValue]:
-    return {pair["key"]: _value(pair.get("value", {})) for pair in pairs}
+    return {
+        pair["key"]: _value(pair.get("value", {}))
+        for pair in pairs
+        if not pair["key"].startswith(JAEGERS_OWN)
+    }
 
 
 def _value(raw: dict[str, Any]) -> AttributeValue:

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from workbook_lib.lab.evidence import Trace
 from workbook_lib.lab.show.output import Shown
-from workbook_lib.lab.show.palette import ALARM
 
 __all__ = ["log_lines", "tree"]
 
@@ -45,7 +44,9 @@ def log_lines(lines: str | Path | Iterable[str], *, limit: int = 20, **having: s
 def tree(trace: Trace) -> Shown:
     """Show a trace as an indented tree: service, span, protocol and kind, duration."""
     html = [
-        f'<span style="color:{ALARM}">{escape(line)}</span>' if line.endswith("FAILED") else escape(line)
+        f'<span style="color:{LEVELS["error"]}">{escape(line)}</span>'
+        if line.endswith("FAILED")
+        else escape(line)
         for line in trace.tree().splitlines()
     ]
     return Shown(f'<pre style="{PRE}">' + "\n".join(html) + "</pre>", trace.tree())
