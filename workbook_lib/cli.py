@@ -186,7 +186,10 @@ def lab(
 
     folder = _notebooks(None)
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}"]
-    command += [f"--notebook-dir={folder}", *([] if browser else ["--no-browser"])]
+    command += [f"--notebook-dir={folder}", "--LabApp.extension_manager=readonly"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None"]
+    command += [] if browser else ["--no-browser"]
+    command += ["--allow-root"] if os.geteuid() == 0 else []  # as in most containers; it is on loopback
     os.execv(sys.executable, command)  # noqa: S606 - it takes this process's place, Ctrl-C included
 
 
