@@ -5,7 +5,6 @@ destination.
 """
 
 import os
-import threading
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,9 @@ from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from workbook_lib.kit.otlp import OtlpJsonExporter
+from workbook_lib.kit.otlp import OtlpBatchProcessor
 
 if TYPE_CHECKING:
     import httpx2
@@ -37,8 +35,6 @@ __all__ = [
 ]
 
 _SCOPE = "workbook_lib.kit"
-_EXPORT_INTERVAL_MILLISECONDS = 300.0
-_QUEUE_SPANS = 16_384
 
 _propagator = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
 
@@ -87,12 +83,11 @@ _tracer = _provider.get_tracer(_SCOPE)
 
 
 class Telemetry:
-    """A running export of spans; made by `configure`."""
+    """The tracing of a process as `configure` set it up."""
 
-    def __init__(self, sdk: TracerProvider) -> None:
+    def __init__(self, sdk: TracerProvider, export: OtlpBatchProcessor | None) -> None:
         self._sdk = sdk
-        self._lock = threading.Lock()
-        self._closing: threading.Thread | None = None
+        self._export = export
 
     def add_processor(self, processor: SpanProcessor) -> None:
         """Hand every span that ends from now on to `processor` too (tests collect spans this way)."""
@@ -101,43 +96,29 @@ class Telemetry:
     def shutdown(self, timeout_seconds: float = 2.0) -> bool:
         """Flush what has been collected and end the export; False when `timeout_seconds` weren't enough.
 
-        Blocks the calling thread. Calling it again only waits for the first call's work.
+        Blocks the calling thread. Harmless when repeated.
         """
-        with self._lock:
-            if self._closing is None:
-                # The SDK's own shutdown waits up to 30 s for a collector that doesn't answer.
-                self._closing = threading.Thread(
-                    target=self._sdk.shutdown, name="telemetry-shutdown", daemon=True
-                )
-                self._closing.start()
-        self._closing.join(timeout_seconds)
-        return not self._closing.is_alive()
+        return self._export is None or self._export.close(timeout_seconds)
 
 
 def configure(service: str, instance: str, otlp_endpoint: str | None) -> Telemetry:
     """Send this process's spans as `service` to a collector's OTLP/HTTP base URL, such as http://127.0.0.1:4318.
 
     Without an endpoint spans exist and go nowhere. Configuring again, as a cell run twice does, replaces what
-    was.
+    was. Raises ValueError for an endpoint that is no such URL.
     """
     # Instrumentations default to the attribute names from before these conventions were stable.
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
-    sdk = TracerProvider(
-        resource=Resource.create({"service.name": service, "service.instance.id": instance}),
-        shutdown_on_exit=False,
-    )
-    if otlp_endpoint:
-        exporter = OtlpJsonExporter(otlp_endpoint)
-        sdk.add_span_processor(
-            BatchSpanProcessor(
-                exporter, max_queue_size=_QUEUE_SPANS, schedule_delay_millis=_EXPORT_INTERVAL_MILLISECONDS
-            )
-        )
+    resource = Resource.create({"service.name": service, "service.instance.id": instance})
+    sdk = TracerProvider(resource=resource, shutdown_on_exit=False)
+    export = OtlpBatchProcessor(otlp_endpoint, resource) if otlp_endpoint else None
+    if export is not None:
+        sdk.add_span_processor(export)
     _provider.sdk = sdk
     if trace.get_tracer_provider() is not _provider:
         trace.set_tracer_provider(_provider)
         propagate.set_global_textmap(_propagator)
-    return Telemetry(sdk)
+    return Telemetry(sdk, export)
 
 
 def provider() -> trace.TracerProvider:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.util.types import AttributeValue
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workbook_lib.kit import telemetry
@@ -27,7 +28,7 @@ class ServerSpan:
         self._tracer = telemetry.tracer()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open the span and pass the request on; `end_server_span` ends it when the answer was handed over."""
+        """Open the span and pass the request on; `end_server_span` ends it with the answer."""
         if scope["type"] != "http" or scope["path"] in OPERATIONAL_PATHS:
             await self._app(scope, receive, send)
             return
@@ -57,13 +58,14 @@ def end_server_span(answered: Answered) -> None:
     if answered.scope["path"] in OPERATIONAL_PATHS:
         return
     span = trace.get_current_span()
-    span.set_attribute("http.response.status_code", answered.status)
+    attributes: dict[str, AttributeValue] = {"http.response.status_code": answered.status}
     if answered.route != NO_ROUTE:
         span.update_name(f"{answered.scope['method']} {answered.route}")
-        span.set_attribute("http.route", answered.route)
+        attributes["http.route"] = answered.route
     if answered.status >= 500:
-        span.set_attribute("error.type", str(answered.status))
+        attributes["error.type"] = str(answered.status)
         span.set_status(StatusCode.ERROR)
+    span.set_attributes(attributes)
     span.end()
 
 
