@@ -18,7 +18,9 @@ BOUND_SECONDS = 2.0
 
 # A program with a child in a session of its own, and a grandchild whose parent has exited (a daemon).
 TREE = """
-import os, subprocess, sys, time
+import os, signal, subprocess, sys, time
+if "stubborn" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # its children inherit that
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
 if os.fork() == 0:
     os.setsid()
@@ -85,6 +87,13 @@ def test_sigkill_of_the_owner_at_any_moment_leaves_nothing(tmp_path, marked, unt
 def test_sigkill_of_the_owner_ends_a_tree_that_is_fully_up(tmp_path, marked, until):
     owner = start_owner(tmp_path, TREE, STUBBORN, arguments=("daemon",))
     until(lambda: len(marked.pids()) >= 7, 10, "the tree")
+    kill(owner)
+    until(lambda: not marked.pids(), BOUND_SECONDS)
+
+
+def test_a_whole_tree_that_ignores_sigterm_is_swept_away(tmp_path, marked, until):
+    owner = start_owner(tmp_path, TREE, arguments=("daemon", "stubborn"))
+    until(lambda: len(marked.pids()) >= 6, 10, "the tree")
     kill(owner)
     until(lambda: not marked.pids(), BOUND_SECONDS)
 
