@@ -3,13 +3,10 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from workbook_lib.kit import telemetry
 from workbook_lib.kit.messaging import Consumer, Message, Producer, ensure_topics
 
 
@@ -26,15 +23,6 @@ async def topic(kafka_bootstrap: str) -> str:
     name = f"topic-{uuid.uuid4().hex[:8]}"
     await ensure_topics(kafka_bootstrap, {name: 3})
     return name
-
-
-@pytest.fixture
-def spans() -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    configured = telemetry.configure("test", "test-1", None)
-    configured.add_processor(SimpleSpanProcessor(exporter))
-    yield exporter
-    configured.shutdown()
 
 
 class Received:

@@ -22,7 +22,8 @@ _log = get_logger(__name__)
 
 def next_index(current: int, received: int) -> int:
     """The index to ask with next: 0 (ask anew) when it went backwards, else at least 1, so that it blocks."""
-    return 0 if received < current else max(received, 1)
+    received = max(received, 1)
+    return 0 if received < current else received
 
 
 async def watch(
