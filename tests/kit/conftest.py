@@ -1,5 +1,6 @@
 """What several tests of kit share."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -17,3 +18,10 @@ def spans() -> Iterator[InMemorySpanExporter]:
     configured.add_processor(SimpleSpanProcessor(exporter))
     yield exporter
     configured.shutdown()
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """An address that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"

@@ -1,9 +1,7 @@
 """Rules of "Messages" for sending: acks=all, idempotence, bounded send, start and stop, flush at stop."""
 
 import asyncio
-import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -11,13 +9,6 @@ from pydantic import BaseModel
 
 from workbook_lib.kit.errors import Unavailable
 from workbook_lib.kit.messaging import MessagingError, Producer, Topics, ensure_topics
-
-
-@pytest.fixture
-def black_hole() -> Iterator[str]:
-    """An address that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 async def test_a_sent_message_is_in_the_log_where_the_position_says(

@@ -1,0 +1,124 @@
+"""The cache against a real Redis, and without one."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+from redis.asyncio import Redis
+
+from workbook_lib.kit import telemetry
+from workbook_lib.kit.cache import Cache, CacheError
+from workbook_lib.kit.errors import Unavailable
+from workbook_lib.lab import Lab
+
+
+@pytest.fixture
+def namespace() -> str:
+    return f"test-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+async def cache(redis_url: str, namespace: str) -> AsyncIterator[Cache]:
+    cache = Cache(redis_url, namespace=namespace)
+    await cache.start()
+    yield cache
+    await cache.stop()
+
+
+async def test_what_is_set_is_got_until_it_is_deleted(cache: Cache) -> None:
+    assert await cache.get("u1") is None
+    await cache.set("u1", b"\x00Ann", ttl_seconds=60)
+    assert await cache.get("u1") == b"\x00Ann"
+    await cache.delete("u1")
+    assert await cache.get("u1") is None
+    await cache.delete("u1")
+
+
+async def test_an_entry_ends_with_its_time_to_live_to_the_millisecond(
+    cache: Cache, redis_url: str, namespace: str
+) -> None:
+    await cache.set("u1", b"Ann", ttl_seconds=1.5)
+    redis = Redis.from_url(redis_url)
+    assert 1400 < await redis.pttl(f"{namespace}:u1") <= 1500
+    await cache.set("u1", b"Ann", ttl_seconds=0.001)
+    await asyncio.sleep(0.02)
+    assert await redis.exists(f"{namespace}:u1") == 0
+    await redis.aclose()
+
+
+async def test_namespaces_do_not_see_each_other(cache: Cache, redis_url: str) -> None:
+    other = Cache(redis_url, namespace="other")
+    await other.start()
+    await cache.set("u1", b"Ann", ttl_seconds=60)
+    assert await other.get("u1") is None
+    await other.stop()
+
+
+async def test_each_command_is_a_span_opened_by_hand(
+    cache: Cache, namespace: str, spans: InMemorySpanExporter
+) -> None:
+    with telemetry.tracer().start_as_current_span("request") as request:
+        await cache.set("u1", b"secret", ttl_seconds=60)
+        await cache.get("u1")
+    written, read, _ = spans.get_finished_spans()
+    assert (written.name, read.name) == ("SET", "GET")
+    for span in (written, read):
+        assert span.kind is SpanKind.CLIENT
+        assert span.parent is not None
+        assert span.parent.span_id == request.get_span_context().span_id
+    assert written.attributes is not None
+    assert written.attributes["db.system.name"] == "redis"
+    assert written.attributes["db.query.text"] == f"SET {namespace}:u1 ? ? ?"
+
+
+async def test_redis_away_is_an_error_that_names_it_and_its_span_failed(spans: InMemorySpanExporter) -> None:
+    assert issubclass(CacheError, Unavailable)
+    cache = Cache("redis://127.0.0.1:1/0", namespace="test")
+    with pytest.raises(CacheError, match="isn't started"):
+        await cache.get("u1")
+    await cache.start()
+    with pytest.raises(CacheError, match=r"127\.0\.0\.1:1.*GET"):
+        await cache.get("u1")
+    with pytest.raises(CacheError):
+        await cache.check()
+    await cache.stop()
+    await cache.stop()
+    assert {span.status.status_code for span in spans.get_finished_spans()} == {StatusCode.ERROR}
+
+
+async def test_a_redis_that_never_answers_ends_the_command_within_its_bound(black_hole: str) -> None:
+    cache = Cache(f"redis://{black_hole}", namespace="test", timeout_seconds=0.2)
+    await cache.start()
+    started = time.monotonic()
+    with pytest.raises(CacheError):
+        await cache.get("u1")
+    assert time.monotonic() - started < 1
+    await cache.stop()
+
+
+async def test_the_cache_goes_on_when_redis_has_dropped_its_connections(cache: Cache, redis_url: str) -> None:
+    await cache.set("u1", b"Ann", ttl_seconds=60)
+    redis = Redis.from_url(redis_url)
+    await redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await redis.aclose()
+    assert await cache.get("u1") == b"Ann"
+    await cache.check()
+
+
+async def test_a_redis_that_crashed_is_an_error_at_once(tmp_path: Path) -> None:
+    async with Lab("cache", root=tmp_path) as lab:
+        await lab.start("redis")
+        cache = Cache(lab["redis"].environment["REDIS_URL"], namespace="test")
+        await cache.start()
+        await cache.check()
+        await lab["redis"].kill()
+        started = time.monotonic()
+        with pytest.raises(CacheError):
+            await cache.check()
+        assert time.monotonic() - started < 1.5
+        await cache.stop()
