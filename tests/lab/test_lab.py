@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from workbook_lib.lab import Lab, LabError
+from workbook_lib.lab import Lab, LabError, provision
 from workbook_lib.lab.readiness import http_get
 from workbook_lib.lab.run_folder import RUN_ID
 from workbook_lib.lab.servers import SERVERS
@@ -99,6 +100,7 @@ async def test_servers_come_up_together_and_show_where_they_are(lab, until):
         assert str(lab["consul"].pid) in text
         assert lab["redis"].url in text
     assert lab["consul"].log_path.parent == lab.folder
+    assert lab.handles == [lab["consul"], lab["redis"]]
 
 
 async def test_the_startup_of_kafka_consul_jaeger_and_redis_is_quick(lab):
@@ -143,7 +145,7 @@ def test_a_lab_belongs_to_no_event_loop(root, marked):
 
 async def test_taken_ports_are_replaced_and_the_table_says_by_whom(lab):
     held = []
-    for port in (8500, 6379):
+    for port in (8500, 9092, 8085):
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -153,13 +155,35 @@ async def test_taken_ports_are_replaced_and_the_table_says_by_whom(lab):
             listener.close()  # somebody else has it: as good
             continue
         held.append(listener)
-    started = await lab.start("consul", "redis")
+    started = await lab.start("consul", "kafka", "echo")
     for listener in held:
         listener.close()
-    assert lab["consul"].port("http") != 8500
-    assert lab["redis"].port("redis") != 6379
-    assert "8500 is taken by" in repr(started)
-    assert "6379 is taken by" in repr(started)
+    for name, role, port in (("consul", "http", 8500), ("kafka", "broker", 9092), ("echo", "http", 8085)):
+        assert lab[name].port(role) != port
+        assert f"{port} is taken by " in repr(started)
+
+
+async def test_a_server_that_cant_be_had_is_explained_in_one_sentence(lab, monkeypatch):
+    def nowhere(name: str, *, report: object) -> None:
+        raise provision.ProvisionError(f"{name} can't be had; set REDIS_URL, or put redis-server on PATH.")
+
+    monkeypatch.setattr(provision, "find", lambda name: None)
+    monkeypatch.setattr(provision, "provision", nowhere)
+    with pytest.raises(LabError, match=r"^redis can't be had; set REDIS_URL, or put redis-server on PATH\.$"):
+        await lab.start("redis")
+
+
+async def test_a_server_that_isnt_there_yet_is_provisioned_with_its_progress_shown(lab, monkeypatch, capsys):
+    find = provision.find
+
+    def fetch(name: str, *, report: Callable[[str], None]) -> provision.Found | None:
+        report(f"{name}: fetching 6 MB")
+        return find(name)
+
+    monkeypatch.setattr(provision, "find", lambda name: None)
+    monkeypatch.setattr(provision, "provision", fetch)
+    await lab.start("redis")
+    assert "redis: fetching 6 MB" in capsys.readouterr().out
 
 
 async def test_a_server_whose_program_is_broken_is_named_at_once_with_its_logs_end(
