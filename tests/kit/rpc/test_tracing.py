@@ -1,5 +1,6 @@
 """The instrumentation's interceptors with the installed grpcio: right parents, right statuses."""
 
+import asyncio
 import contextlib
 
 import grpc
@@ -47,6 +48,23 @@ async def test_spans_tell_failures_of_the_server_from_refusals(
     assert (refused.status.status_code, len(refused.events)) == (StatusCode.UNSET, 0)
     assert crashed.status.status_code is StatusCode.ERROR
     assert [event.attributes["exception.type"] for event in crashed.events] == ["ZeroDivisionError"]
+
+
+async def test_a_call_whose_caller_gives_up_ends_at_the_server_too_and_its_span_says_so(
+    server: RpcServer, echo: Echo, spans: InMemorySpanExporter
+) -> None:
+    async with calling(server, timeout_seconds=5) as client:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await call(client, "sleep 4")
+        async with asyncio.timeout(1):
+            while not echo.cancelled:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    (called,) = (span for span in spans.get_finished_spans() if span.kind is SpanKind.CLIENT)
+    assert (called.status.status_code, called.status.description) == (
+        StatusCode.ERROR,
+        "cancelled by the caller",
+    )
 
 
 async def test_health_and_reflection_are_not_traced(server: RpcServer, spans: InMemorySpanExporter) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import grpc
+from opentelemetry import trace
 from opentelemetry.instrumentation.grpc import aio_client_interceptors
 
 from workbook_lib.kit import telemetry
@@ -75,7 +76,7 @@ class RpcClient(Generic[StubT]):
     def _stub(self, target: str) -> StubT:
         if target not in self._connected:
             self._leave_gone()
-            interceptors = [*_tracing(), _Deadline(self._timeout_seconds)]
+            interceptors = [*_tracing(), _Bounded(self._timeout_seconds)]
             channel = grpc.aio.insecure_channel(target, options=_CHANNEL_OPTIONS, interceptors=interceptors)
             self._connected[target] = (channel, self._stub_type(channel))
         return self._connected[target][1]
@@ -95,8 +96,11 @@ def _tracing() -> list[grpc.aio.ClientInterceptor]:
     return interceptors
 
 
-class _Deadline(grpc.aio.UnaryUnaryClientInterceptor):
-    """Bounds every call of one question and one answer. A stream may last; whoever opens it bounds it."""
+class _Bounded(grpc.aio.UnaryUnaryClientInterceptor):
+    """Ends each call of one question and one answer with its deadline, or with its caller.
+
+    A stream may last, so whoever opens it bounds it. Must be the innermost: the call's span is current in it.
+    """
 
     def __init__(self, timeout_seconds: float) -> None:
         self._timeout_seconds = timeout_seconds
@@ -115,4 +119,15 @@ class _Deadline(grpc.aio.UnaryUnaryClientInterceptor):
         bounded = grpc.aio.ClientCallDetails(
             details.method, timeout, details.metadata, details.credentials, details.wait_for_ready
         )
-        return await continuation(bounded, request)
+        call = await continuation(bounded, request)
+        try:
+            await call.code()
+        except asyncio.CancelledError:
+            # The caller gave up. Tracing's interceptor would leave the call running and its span open.
+            call.cancel()
+            span = trace.get_current_span()
+            span.set_attribute("rpc.grpc.status_code", grpc.StatusCode.CANCELLED.value[0])
+            span.set_status(trace.Status(trace.StatusCode.ERROR, "cancelled by the caller"))
+            span.end()
+            raise
+        return call
