@@ -1,1 +1,1 @@
-"""Measured comparisons. Each prints a table and the machine that it ran on; with --json it prints the figures."""
+"""Measured comparisons. Each prints a table and the machine that it ran on; with --json the figures."""

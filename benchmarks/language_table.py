@@ -1,8 +1,8 @@
 """The article's language table (build, deployment, standard library) with figures of this machine.
 
 `python -m benchmarks.language_table [--json]`. The same small HTTP service three times: Python's standard
-library alone, this project's `services.welcome`, and Go's standard library where `go` is on PATH. About 10 s; the
-first Go build on a machine compiles Go's own HTTP library too and takes longer.
+library alone, this project's `services.welcome`, and Go's standard library where `go` is on PATH. About 10 s;
+the first Go build on a machine compiles Go's own HTTP library too and takes longer.
 """
 
 from __future__ import annotations

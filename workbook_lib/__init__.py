@@ -1,1 +1,4 @@
-"""The Microservices Workbook: kit (what services are built from), lab (what chapters are run with), book (the runner)."""
+"""The Microservices Workbook.
+
+`kit` is what services are built from, `lab` what chapters are run with, `book` what runs the chapters.
+"""

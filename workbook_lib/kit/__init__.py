@@ -1,1 +1,3 @@
-"""What a service is built from. Import its modules by name; nothing here knows Jupyter or starts processes."""
+"""What a service is built from. Its modules are imported by name; none knows Jupyter or starts processes."""
+
+__all__: list[str] = []
