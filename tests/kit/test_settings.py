@@ -29,10 +29,16 @@ class Settings(WithDatabase, WithRedis, WithKafka):
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch):
-    for name in (
-        "CONSUL_HTTP_ADDR DATABASE_URL REDIS_URL KAFKA_BOOTSTRAP_SERVERS OTEL_EXPORTER_OTLP_ENDPOINT "
-        "CHECK_INTERVAL_SECONDS USERS_PORT USERS_DATABASE_URL"
-    ).split():
+    for name in [
+        "CONSUL_HTTP_ADDR",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "CHECK_INTERVAL_SECONDS",
+        "USERS_PORT",
+        "USERS_DATABASE_URL",
+    ]:
         monkeypatch.delenv(name, raising=False)
 
 

@@ -107,8 +107,6 @@ def configure(service: str, instance: str, otlp_endpoint: str | None) -> Telemet
     Without an endpoint spans exist and go nowhere. Configuring again, as a cell run twice does, replaces what
     was. Raises ValueError for an endpoint that is no such URL.
     """
-    # Instrumentations default to the attribute names from before these conventions were stable.
-    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
     resource = Resource.create({"service.name": service, "service.instance.id": instance})
     sdk = TracerProvider(resource=resource, shutdown_on_exit=False)
     export = OtlpBatchProcessor(otlp_endpoint, resource) if otlp_endpoint else None
@@ -161,6 +159,8 @@ def context_from_kafka(headers: Iterable[tuple[str, bytes]]) -> Context:
 
 def instrument_http(client: "httpx2.AsyncClient") -> None:
     """Trace one client: a CLIENT span a request, its context in the request's headers."""
+    # Its default attribute names are from before the conventions were stable; the edge's are stable.
+    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
     from opentelemetry.instrumentation.httpx import HTTPX2ClientInstrumentor
 
     # Its annotation knows httpx only; it is the instrumentor for httpx2.

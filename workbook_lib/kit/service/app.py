@@ -7,6 +7,7 @@ from typing import Self
 from fastapi import FastAPI
 
 from workbook_lib.kit.service.access_log import AccessLog
+from workbook_lib.kit.service.body_limit import BodyLimit
 from workbook_lib.kit.service.handlers import UnexpectedErrors, add_error_handlers
 from workbook_lib.kit.service.health import Health, HealthEndpoint
 from workbook_lib.kit.service.metrics import Metrics
@@ -37,7 +38,6 @@ class Service:
         self.app = FastAPI(
             title=title,
             lifespan=self._lifespan,
-            max_body_size=settings.max_body_bytes,
             telemetry={"tracing": False, "metrics": False, "logs": False},  # the edge has its own
         )
         self.metrics = Metrics()
@@ -50,6 +50,7 @@ class Service:
         app.add_api_route("/health", health.report, responses={503: {"model": Health}})
         app.add_api_route("/metrics", self.metrics.expose, include_in_schema=False)
         # Innermost first: an unexpected error must have become a response before it is logged and counted.
+        app.add_middleware(BodyLimit, max_body_bytes=self.settings.max_body_bytes)
         app.add_middleware(UnexpectedErrors)
         app.add_middleware(
             RequestWatch,

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from workbook_lib.kit.errors import Unavailable
 from workbook_lib.kit.logs import get_logger
 
 __all__ = ["Resource", "Resources", "Worker"]
@@ -49,9 +50,9 @@ class Worker:
                 await task
 
     async def check(self) -> None:
-        """Raises when the coroutine has ended."""
+        """Raises Unavailable when the coroutine has ended."""
         if self._task is None or self._task.done():
-            raise RuntimeError(self._cause)
+            raise Unavailable(self._cause)
 
     async def _supervised(self) -> None:
         try:

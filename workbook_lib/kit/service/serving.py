@@ -171,7 +171,7 @@ def main(settings_type: type[SettingsT], build: Callable[[SettingsT], Service]) 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(build(settings)))
     except Exception as error:  # noqa: BLE001 - whatever it was, it ends the process and its cause is logged
-        _log.exception("start failed", cause=str(error))
+        _log.exception("couldn't run", cause=str(error))
         status = 1
     else:
         _log.info("stopped")

@@ -1,0 +1,64 @@
+"""The service that the tests of kit.service start as a process."""
+
+import asyncio
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from workbook_lib.kit.service import Service, main
+from workbook_lib.kit.settings import ServiceSettings
+
+
+class DemoSettings(ServiceSettings):
+    """Settings of the demo."""
+
+    model_config = SettingsConfigDict(env_prefix="DEMO_")
+
+    service: str = Field(default="demo", description="name in Consul")
+    broken: Literal["", "build", "start"] = Field(default="", description="where to fail")
+
+
+class Broken:
+    """A resource that can't start."""
+
+    async def start(self) -> None:
+        raise ConnectionError("the database is away")
+
+    async def stop(self) -> None:
+        pass
+
+
+class Noted:
+    """A resource that says when it is stopped."""
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        print("resource stopped", flush=True)
+
+
+def build(settings: DemoSettings) -> Service:
+    """The demo."""
+    if settings.broken == "build":
+        raise RuntimeError("a bug in build")
+    service = Service(settings, title="Demo", resources=[Noted()])
+    if settings.broken == "start":
+        service.add_resource(Broken())
+
+    @service.app.get("/slow")
+    async def slow(seconds: float) -> str:
+        print("slow began", flush=True)
+        await asyncio.sleep(seconds)
+        return "finished"
+
+    @service.app.get("/boom")
+    async def boom() -> None:
+        raise RuntimeError("secret of the inside")
+
+    return service
+
+
+if __name__ == "__main__":
+    main(DemoSettings, build)
