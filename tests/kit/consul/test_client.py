@@ -11,7 +11,7 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from workbook_lib.kit import telemetry
-from workbook_lib.kit.consul import Consul, ConsulError, HttpCheck, Instance, Registration
+from workbook_lib.kit.consul import Consul, ConsulError, HttpCheck, Instance, KeyValue, Registration
 from workbook_lib.kit.errors import Unavailable
 
 
@@ -103,6 +103,31 @@ async def test_an_instance_leaves_the_passing_list_about_one_check_interval_afte
                 break
     assert time.monotonic() - fell_sick < 3
     assert len(await consul.catalog(name)) == 1, "deregistration takes minutes"
+
+
+def test_a_registration_is_written_as_consuls_api_names_things() -> None:
+    check = HttpCheck(url="http://127.0.0.1:9001/health", interval_seconds=0.25, passing_at_first=True)
+    assert check.to_json() == {
+        "HTTP": "http://127.0.0.1:9001/health",
+        "Interval": "0.250s",
+        "Timeout": "2.000s",
+        "DeregisterCriticalServiceAfter": "60.000s",
+        "Status": "passing",
+    }
+    assert registration("shop", tags=("v1",), check=check).to_json() == {
+        "ID": "shop-1",
+        "Name": "shop",
+        "Address": "127.0.0.1",
+        "Port": 9001,
+        "Tags": ["v1"],
+        "Meta": {},
+        "Check": check.to_json(),
+    }
+    assert "Check" not in registration("shop").to_json()
+
+
+def test_an_entry_without_a_value_is_empty() -> None:
+    assert KeyValue.from_json({"Key": "a", "Value": None, "ModifyIndex": 7}) == KeyValue("a", b"", 7)
 
 
 @pytest.mark.parametrize("service_address", ["10.0.0.9", ""])

@@ -118,6 +118,13 @@ def test_the_jitter_spreads_each_pause_between_half_and_all_of_its_length() -> N
     assert all(0.25 <= Backoff(0.5, 3.0).next() <= 0.5 for _ in range(100))
 
 
+def test_a_success_makes_the_next_pause_short_again() -> None:
+    backoff = Backoff(1.0, 8.0, jitter=lambda low, high: high)
+    assert [backoff.next(), backoff.next()] == [1, 2]
+    backoff.reset()
+    assert backoff.next() == 1
+
+
 async def test_what_is_no_failure_of_consul_ends_the_watch() -> None:
     async def broken(index: int, wait_seconds: float) -> Answer[str]:
         raise ZeroDivisionError

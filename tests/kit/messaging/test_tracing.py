@@ -87,3 +87,18 @@ async def test_a_parked_message_keeps_its_trace_and_its_span_shows_the_failures(
     assert send_parked.parent.span_id == process.context.span_id
     assert header(message, "traceparent") == traceparent(send)
     assert len([name for name, _ in message.headers if name == "traceparent"]) == 1
+
+
+async def test_a_key_that_is_no_text_reaches_the_handler_whole_and_the_span_as_far_as_it_is_text(
+    kafka_bootstrap: str, producer: Producer, topic: str, spans: InMemorySpanExporter
+) -> None:
+    raw = b"u\xff"
+    received = Received()
+    async with running(Consumer(kafka_bootstrap, [topic], "tracing", received)):
+        await producer.send(topic, raw.decode(errors="surrogateescape"), b"")
+        (message,) = await received.count(1)
+    assert message.key is not None
+    assert message.key.encode(errors="surrogateescape") == raw
+    process = named(spans, f"process {topic}")
+    assert process.attributes is not None
+    assert process.attributes["messaging.kafka.message.key"] == "u?"

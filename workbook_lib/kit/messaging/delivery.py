@@ -11,6 +11,7 @@ from workbook_lib.kit.clock import Clock
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.messaging.model import Handler, Headers, Message, MessagingError
 from workbook_lib.kit.messaging.producer import Producer
+from workbook_lib.kit.messaging.spans import span_attributes
 from workbook_lib.kit.messaging.topics import dead_letter_topic
 
 __all__ = ["Delivery"]
@@ -52,17 +53,11 @@ class Delivery:
         here. It is attached before the span starts because a span alone would bring the trace but not the
         baggage.
         """
-        attributes: dict[str, str | int] = {
-            "messaging.system": "kafka",
-            "messaging.operation.name": "process",
-            "messaging.operation.type": "process",
-            "messaging.destination.name": message.topic,
+        attributes = span_attributes("process", message.topic, message.key) | {
             "messaging.destination.partition.id": str(message.partition),
             "messaging.kafka.offset": message.offset,
             "messaging.consumer.group.name": self._group,
         }
-        if message.key is not None:
-            attributes["messaging.kafka.message.key"] = message.key
         token = otel_context.attach(telemetry.context_from_kafka(message.headers))
         try:
             with telemetry.tracer().start_as_current_span(

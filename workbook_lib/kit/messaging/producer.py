@@ -12,6 +12,7 @@ from workbook_lib.kit import telemetry
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.messaging.ending import close_each
 from workbook_lib.kit.messaging.model import MessagingError, Position
+from workbook_lib.kit.messaging.spans import span_attributes
 
 __all__ = ["Producer"]
 
@@ -99,15 +100,7 @@ class Producer:
         """
         producer = self._started()
         body = value.model_dump_json().encode() if isinstance(value, BaseModel) else value
-        attributes = {
-            "messaging.system": "kafka",
-            "messaging.operation.name": "send",
-            "messaging.operation.type": "send",
-            "messaging.destination.name": topic,
-            "messaging.client.id": self._client_id,
-        }
-        if key is not None:
-            attributes["messaging.kafka.message.key"] = key
+        attributes = span_attributes("send", topic, key) | {"messaging.client.id": self._client_id}
         with telemetry.tracer().start_as_current_span(
             f"send {topic}", kind=SpanKind.PRODUCER, attributes=attributes
         ) as span:
