@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from workbook_lib.book.chapters import Chapter
+    from workbook_lib.book.report import Report
 
 __all__ = ["app", "main"]
 
@@ -118,6 +119,7 @@ def run(
         float | None,
         typer.Option(min=1, help="Seconds that a chapter may take.", show_default="4 x its budget"),
     ] = None,
+    pages: Annotated[bool, typer.Option(help="Build the pages.")] = True,
     notebooks: Notebooks = None,
 ) -> None:
     """Run chapters from start to end, and build their pages."""
@@ -125,7 +127,6 @@ def run(
     from workbook_lib.book.progress import progress_for
     from workbook_lib.book.report import Report
     from workbook_lib.book.runner import Runner
-    from workbook_lib.book.site import SiteError, build
 
     console = _console()
     known = _chapters(notebooks)
@@ -134,19 +135,27 @@ def run(
         report = Runner(out, progress_for(console, chosen), jobs, Limits(seconds=limit)).run(chosen)
         whole = report.with_earlier(Report.read(out), known)
         whole.write(out)
-        try:
-            with console.status("building the pages …"):
-                page = build(out, known, whole)
-        except SiteError as error:
-            console.print(str(error), style="red", markup=False)
-            raise typer.Exit(1) from None
-    failed = [result for result in report.chapters if not result.passed]
-    passed = len(report.chapters) - len(failed)
-    console.print(f"{passed} of {len(report.chapters)} chapters passed in {report.seconds:.1f} s")
-    shown = page if len(chosen) > 1 else out / f"{chosen[0].name}.html"
-    console.print(f"pages: {shown.resolve().as_uri()}", soft_wrap=True)
-    if failed:
+        passed = sum(result.passed for result in report.chapters)
+        console.print(f"{passed} of {len(report.chapters)} chapters passed in {report.seconds:.1f} s")
+        if pages:
+            _build_pages(console, out, known, whole, chosen)
+    if passed < len(report.chapters):
         raise typer.Exit(1)
+
+
+def _build_pages(
+    console: Console, out: Path, known: list[Chapter], report: Report, chosen: list[Chapter]
+) -> None:
+    from workbook_lib.book.site import SiteError, build
+
+    try:
+        with console.status("building the pages …"):
+            index = build(out, known, report)
+    except SiteError as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from None
+    page = index if len(chosen) > 1 else out / f"{chosen[0].name}.html"
+    console.print(f"pages: {page.resolve().as_uri()}", soft_wrap=True)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from typing import Any
 
 from workbook_lib.book.events import EventWriter
 from workbook_lib.book.executed import show_failure
+from workbook_lib.book.quick_imports import skip_iri_grammars
 
 __all__ = ["main"]
 
@@ -87,6 +88,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _execute(notebook: Path, output: Path, tell: EventWriter, cell_seconds: int) -> int:
+    skip_iri_grammars()
     import nbformat
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook_lib.book.chapters import Chapter
+from workbook_lib.book.quick_imports import skip_iri_grammars
 from workbook_lib.book.report import ChapterResult, Report
 from workbook_lib.book.runner import executed_folder
 from workbook_lib.lab.run_folder import project_root
@@ -64,6 +65,7 @@ def build(out: Path, chapters: Sequence[Chapter], report: Report) -> Path:
 
     Only pages whose content has changed since the last call are rendered again. Raises `SiteError`.
     """
+    skip_iri_grammars()
     from sphinx.application import Sphinx
     from sphinx.errors import SphinxError
 

@@ -1,0 +1,140 @@
+"""SIGKILL at any moment leaves no process behind, and the next run of the same chapter succeeds.
+
+Ten moments a victim, spread over its life by a seed that is printed; WORKBOOK_KILL_SEED chooses others.
+"""
+
+import os
+import random
+import subprocess
+import sys
+import time
+import uuid
+
+import psutil
+import pytest
+
+from workbook_lib.book.tree import marked
+from workbook_lib.lab.run_folder import RUN_ID
+
+CHAPTER = "01_small_system"
+CELLS = [
+    "from workbook_lib.lab import Lab\nlab = Lab('kill')",
+    "await lab.start('redis', 'consul', 'kafka', 'welcome')",
+    "import httpx2\nanswer = httpx2.get(lab['welcome'].url)\nassert answer.status_code == 200",
+    "await lab.stop()",
+]
+VICTIMS = {
+    "kernel": "ipykernel_launcher",
+    "papermill": "workbook_lib.book.execute",
+    "workbook run": "workbook_lib.cli",
+}
+MOMENTS = 10
+GONE_SECONDS = 2.0
+
+
+class _Run:
+    """One `workbook run`, marked so that every process of it is found."""
+
+    def __init__(self, folder):
+        self.mark = uuid.uuid4().hex
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "workbook_lib.cli", "run", "--no-pages", "--out", "out"],
+            cwd=folder,
+            env={**os.environ, RUN_ID: self.mark},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def find(self, program):
+        """The process of the run that runs `program`; None when there is none (yet)."""
+        for process in marked(self.mark):
+            try:
+                if program in process.cmdline():
+                    return process
+            except psutil.Error:
+                continue
+        return None
+
+    def left(self, victim):
+        """What must be gone: everything when the run itself was killed, else everything of the chapter."""
+        if victim == "workbook run":
+            return marked(self.mark)
+        return [process for process in marked(self.mark) if CHAPTER in _mark(process)]
+
+    def wait(self):
+        """The exit code and what was printed."""
+        printed, _ = self.popen.communicate(timeout=60)
+        return self.popen.returncode, printed
+
+
+def _mark(process):
+    try:
+        return process.environ().get(RUN_ID, "")
+    except psutil.Error:
+        return ""
+
+
+@pytest.fixture
+def run(write, tmp_path):
+    write(CHAPTER, *CELLS, servers=["redis", "consul", "kafka"], services=["welcome"])
+    runs = []
+
+    def start():
+        runs.append(_Run(tmp_path))
+        return runs[-1]
+
+    yield start
+    for each in runs:
+        each.popen.kill()
+        each.popen.communicate(timeout=10)
+        for process in marked(each.mark):
+            process.kill()
+
+
+def _life_seconds(run, program, wait_until):
+    """How long the victim lives in a run that nobody disturbs."""
+    undisturbed = run()
+    wait_until(lambda: undisturbed.find(program), 20)
+    victim, born = undisturbed.find(program), time.monotonic()
+    wait_until(lambda: not _lives(victim), 60)
+    life = time.monotonic() - born
+    assert undisturbed.wait()[0] == 0
+    return life
+
+
+@pytest.mark.timeout(420)
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_a_sigkill_leaves_nothing_and_the_next_run_succeeds(run, victim, wait_until):
+    seed = int(os.environ.get("WORKBOOK_KILL_SEED", "20261124"))
+    moments = random.Random(f"{seed} {victim}")
+    life = _life_seconds(run, VICTIMS[victim], wait_until)
+    print(f"seed {seed}: the {victim} lives {life:.1f} s")
+    for number in range(MOMENTS):
+        part = (number + moments.random()) / MOMENTS
+        killed, life = _kill_at(part, life, run, victim, wait_until)
+        at = time.monotonic()
+        wait_until(lambda killed=killed: not killed.left(victim), GONE_SECONDS)
+        print(f"after {part * life:.2f} s: gone within {time.monotonic() - at:.2f} s")
+        killed.wait()
+        code, printed = run().wait()
+        assert code == 0, printed
+
+
+def _kill_at(part, life, run, victim, wait_until):
+    """Kill the victim of a new run after this part of its life; should it live shorter, learn and try again."""
+    for _ in range(5):
+        started = run()
+        wait_until(lambda: started.find(VICTIMS[victim]), 20)
+        process, born = started.find(VICTIMS[victim]), time.monotonic()
+        wait_until(lambda: time.monotonic() - born >= part * life or not _lives(process), 60)
+        if _lives(process):
+            process.kill()
+            return started, life
+        life = time.monotonic() - born
+        assert started.wait()[0] == 0
+    raise AssertionError(f"the {victim} never lives long enough")
+
+
+def _lives(process):
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

@@ -1,0 +1,76 @@
+"""Every chapter runs from start to end: `workbook run`, once, as a reader would type it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.structure.rules import ROOT
+from workbook_lib.book.chapters import discover
+from workbook_lib.book.tree import marked
+
+CHAPTERS = discover(ROOT / "notebooks")
+LIMIT_SECONDS = 1800  # provisioning builds servers on a machine that has none
+
+pytestmark = [pytest.mark.chapter, pytest.mark.timeout(LIMIT_SECONDS + 60)]
+each_chapter = pytest.mark.parametrize("name", [chapter.name for chapter in CHAPTERS])
+
+
+@pytest.fixture(scope="session")
+def out(tmp_path_factory) -> Path:
+    """The output folder of a run of all chapters; its exit code and progress are in run.log."""
+    folder = tmp_path_factory.mktemp("site")
+    with (folder / "run.log").open("wb") as log:
+        done = subprocess.run(
+            [sys.executable, "-m", "workbook_lib.cli", "run", "--out", str(folder)],
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            timeout=LIMIT_SECONDS,
+            check=False,
+        )
+        log.write(f"exit code {done.returncode}\n".encode())
+    return folder
+
+
+@pytest.fixture
+def result(out, name):
+    """What the report says of one chapter."""
+    chapters = json.loads((out / "report.json").read_text())["chapters"]
+    return next(each for each in chapters if each["notebook"] == name)
+
+
+@each_chapter
+def test_a_chapter_passes_to_its_last_cell(result):
+    assert result["status"] == "passed", json.dumps(result["first_error"], indent=1) + "\n".join(
+        f"\n--- {log}\n{tail}" for log, tail in result["logs"].items()
+    )
+    assert result["cells"] > 0
+
+
+@each_chapter
+def test_a_chapter_keeps_within_its_budget(result):
+    assert result["seconds"] <= result["budget_seconds"]
+    assert result["peak_mb"] <= result["budget_mb"]
+    assert result["budget_mb"] <= 1200, "the most that any chapter may take"
+
+
+@each_chapter
+def test_a_chapter_leaves_no_process(result):
+    assert result["leftovers"] == []
+    assert marked(result["run_id"]) == []
+
+
+@each_chapter
+def test_a_chapter_has_a_page_with_its_outputs(out, name):
+    page = (out / f"{name}.html").read_text()
+    assert "cell_output" in page
+    assert "wb-passed" in page
+
+
+def test_the_whole_run_ends_well_and_its_index_lists_every_chapter(out):
+    assert (out / "run.log").read_text().endswith("exit code 0\n")
+    index = (out / "index.html").read_text()
+    assert [chapter.name for chapter in CHAPTERS if f'href="{chapter.name}.html"' not in index] == []
