@@ -13,6 +13,7 @@ run: $(VENV)/ready  ## set up, run every chapter with progress, and build the si
 	@$(BIN)/workbook run --out _site
 
 test: $(VENV)/ready  ## set up and pass every test, papermill runs of all chapters included
+	@$(BIN)/workbook provision
 	@$(BIN)/python -m pytest
 
 lab: $(VENV)/ready  ## open the chapters in JupyterLab

@@ -17,7 +17,7 @@ __all__ = ["CLUSTER_ID", "format_storage", "java_command", "train"]
 CLUSTER_ID = "bWljcm9zZXJ2aWNlcy13Yg"
 """Every lab's cluster id: 16 bytes in URL-safe base64, as `kafka-storage random-uuid` prints them."""
 
-_FLAGS = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx512m"]
+_FLAGS = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m"]
 # JDK 25 warns on standard output for each adapter that it finds changed; without them it starts as fast.
 _CACHE_FLAGS = [
     "-XX:+IgnoreUnrecognizedVMOptions",
@@ -36,6 +36,7 @@ advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={storage}
+log.cleaner.dedupe.buffer.size=4194304
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=5
 transaction.state.log.replication.factor=1
