@@ -99,11 +99,11 @@ def list_chapters(
     if as_json:
         print(json.dumps([_facts(chapter) for chapter in chapters], indent=1, ensure_ascii=False))
         return
-    table = Table("chapter", "section", "title", "covers", "servers", "services", "budget")
+    table = Table("", "chapter", "covers", "starts", "budget", box=None, padding=(0, 1), header_style="bold")
     for chapter in chapters:
         budget = f"{chapter.budget.seconds:g} s, {chapter.budget.mb:g} MB"
-        lists = (", ".join(names) for names in (chapter.covers, chapter.servers, chapter.services))
-        table.add_row(chapter.number, chapter.section, chapter.title, *lists, budget)
+        starts = ", ".join([*chapter.servers, *chapter.services])
+        table.add_row(chapter.number, chapter.title, ", ".join(chapter.covers), starts, budget)
     _console().print(table)
 
 

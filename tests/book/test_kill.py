@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from functools import partial
 
 import psutil
 import pytest
@@ -96,9 +97,9 @@ def _life_seconds(run, program, wait_until):
     """How long the victim lives in a run that nobody disturbs."""
     undisturbed = run()
     wait_until(lambda: undisturbed.find(program), 20)
-    victim, born = undisturbed.find(program), time.monotonic()
+    victim, age = undisturbed.find(program), _Age()
     wait_until(lambda: not _lives(victim), 60)
-    life = time.monotonic() - born
+    life = age.seconds()
     assert undisturbed.wait()[0] == 0
     return life
 
@@ -113,27 +114,43 @@ def test_a_sigkill_leaves_nothing_and_the_next_run_succeeds(run, victim, wait_un
     for number in range(MOMENTS):
         part = (number + moments.random()) / MOMENTS
         killed, life = _kill_at(part, life, run, victim, wait_until)
-        at = time.monotonic()
-        wait_until(lambda killed=killed: not killed.left(victim), GONE_SECONDS)
-        print(f"after {part * life:.2f} s: gone within {time.monotonic() - at:.2f} s")
+        dead = _Age()
+        wait_until(partial(_nothing_left, killed, victim), GONE_SECONDS)
+        print(f"after {part * life:.2f} s: gone within {dead.seconds():.2f} s")
         killed.wait()
         code, printed = run().wait()
         assert code == 0, printed
 
 
 def _kill_at(part, life, run, victim, wait_until):
-    """Kill the victim of a new run after this part of its life; should it live shorter, learn and try again."""
+    """Kill the victim of a new run after this part of its life; if it lives shorter, learn and try again."""
     for _ in range(5):
         started = run()
-        wait_until(lambda: started.find(VICTIMS[victim]), 20)
-        process, born = started.find(VICTIMS[victim]), time.monotonic()
-        wait_until(lambda: time.monotonic() - born >= part * life or not _lives(process), 60)
+        wait_until(partial(started.find, VICTIMS[victim]), 20)
+        process, age = started.find(VICTIMS[victim]), _Age()
+        wait_until(partial(_is_over, process, age, part * life), 60)
         if _lives(process):
             process.kill()
             return started, life
-        life = time.monotonic() - born
+        life = age.seconds()
         assert started.wait()[0] == 0
     raise AssertionError(f"the {victim} never lives long enough")
+
+
+class _Age:
+    def __init__(self):
+        self._born = time.monotonic()
+
+    def seconds(self):
+        return time.monotonic() - self._born
+
+
+def _nothing_left(run, victim):
+    return not run.left(victim)
+
+
+def _is_over(process, age, seconds):
+    return age.seconds() >= seconds or not _lives(process)
 
 
 def _lives(process):
