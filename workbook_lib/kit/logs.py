@@ -5,9 +5,10 @@ import sys
 
 import structlog
 from pydantic_core import to_json
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 from workbook_lib.kit import telemetry
+from workbook_lib.kit.clock import SYSTEM_CLOCK
 
 __all__ = ["configure", "get_logger"]
 
@@ -18,26 +19,14 @@ def configure(service: str, instance: str, level: str = "INFO", environment: str
     `level` is a name of the standard library's. In `environment` "dev" lines on a terminal are coloured for
     people; everywhere else, in a log file too, they are JSON.
     """
-    enrich: list[Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        _identity(service, instance),
-    ]
     render = _for_people() if environment == "dev" and sys.stdout.isatty() else _for_machines()
     structlog.configure(
-        processors=[*enrich, *render],
+        processors=[_frame(service, instance), *render],
         wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
         logger_factory=_Output,
     )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=enrich,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
-        )
-    )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [_FromStandardLibrary()]
     root.setLevel(level.upper())
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line a call, where a span tells more
 
@@ -61,20 +50,33 @@ class _Output:
     debug = info = warning = error = critical = exception = msg
 
 
-def _identity(service: str, instance: str) -> Processor:
-    def add(logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+class _FromStandardLibrary(logging.Handler):
+    """Passes the records of other libraries on to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)  # some invent their own
+        try:
+            get_logger(record.name).log(level, record.getMessage(), exc_info=record.exc_info)
+        except Exception:  # noqa: BLE001 - a log line must not fail what it tells of
+            self.handleError(record)
+
+
+def _frame(service: str, instance: str) -> Processor:
+    """Puts what every line has around what this one says. One step, because each costs the access log time."""
+
+    def frame(logger: _Output, method: str, event: EventDict) -> EventDict:
         return {
-            "time": event.pop("time"),
-            "level": event.pop("level"),
+            "time": SYSTEM_CLOCK.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": "error" if method == "exception" else method,
             "event": event.pop("event"),
             "service": service,
             "instance": instance,
-            "logger": logger.name if logger else event["_record"].name,
+            "logger": logger.name,
             "trace_id": telemetry.current_trace_id(),
             **event,
         }
 
-    return add
+    return frame
 
 
 def _for_machines() -> list[Processor]:
