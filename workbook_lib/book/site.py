@@ -40,6 +40,8 @@ _CONFIGURATION: dict[str, Any] = {
     "html_theme_options": {
         "logo": {"text": "Microservices Workbook", "image_light": "logo.svg", "image_dark": "logo.svg"},
         "show_toc_level": 2,
+        "navbar_persistent": [],
+        "footer_content_items": [],
         "home_page_in_toc": True,
         "use_fullscreen_button": False,
         "use_issues_button": False,
@@ -189,7 +191,8 @@ def _index_row(chapter: Chapter, result: ChapterResult | None, has_page: bool) -
     covers, servers = ", ".join(chapter.covers), ", ".join(chapter.servers)
     if result is None:
         return f"| {chapter.section} | {title} | {covers} | {servers} | not run | | |"
-    measured = f"{result.seconds:.1f} s | {result.peak_mb:.0f} MB"
+    figures = (f"{result.seconds:.1f} s", f"{result.peak_mb:.0f} MB")
+    measured = " | ".join(f'<span class="wb-nowrap">{figure}</span>' for figure in figures)
     return f"| {chapter.section} | {title} | {covers} | {servers} | {_badge(result)} | {measured} |"
 
 
