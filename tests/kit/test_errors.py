@@ -72,3 +72,10 @@ def test_an_answer_that_is_no_error_body_still_becomes_a_typed_error(status, kin
 
 def test_a_code_that_contradicts_its_status_is_not_believed():
     assert errors.from_body(503, {"code": 40401, "message": "x"}).code == 50301
+
+
+@pytest.mark.parametrize(("status", "kind"), [(418, errors.InvalidRequest), (507, errors.DependencyFailed)])
+def test_a_status_without_an_error_of_its_own_is_the_plain_kind_of_its_class(status, kind):
+    error = errors.of_status(status, "unusual")
+    assert isinstance(error, kind)
+    assert (error.status, error.code) == (status, status * 100 + 1)

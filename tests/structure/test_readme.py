@@ -9,7 +9,9 @@ import pytest
 
 from tests.structure import rules
 
-BLOCKS = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", (rules.ROOT / "README.md").read_text(), re.DOTALL))
+BLOCKS = dict(
+    re.findall(r"```python\n# (\w+\.py)\n(.*?)```", (rules.ROOT / "README.md").read_text(), re.DOTALL)
+)
 
 
 def test_the_readme_has_a_service_and_a_script():

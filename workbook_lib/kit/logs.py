@@ -62,7 +62,7 @@ class _FromStandardLibrary(logging.Handler):
 
 
 def _frame(service: str, instance: str) -> Processor:
-    """Puts what every line has around what this one says. One step, because each costs the access log time."""
+    """Puts what every line has around what it says. One step, because each costs the access log time."""
 
     def frame(logger: _Output, method: str, event: EventDict) -> EventDict:
         return {
