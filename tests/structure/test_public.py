@@ -47,6 +47,7 @@ def _methods(value: object) -> list[str]:
     """Public methods that a class of ours defines itself, but for the hooks that a library calls."""
     if not inspect.isclass(value) or not value.__module__.startswith("workbook_lib."):
         return []
+    foreign = [base for base in value.__mro__ if not base.__module__.startswith("workbook_lib.")]
     tree = ast.parse(inspect.getsource(inspect.getmodule(value)))
     of_class = f"{value.__name__}."
     own = [name.removeprefix(of_class) for name, _ in rules.definitions(tree) if name.startswith(of_class)]
