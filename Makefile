@@ -19,7 +19,8 @@ test: $(VENV)/ready  ## set up and pass every test, papermill runs of all chapte
 lab: $(VENV)/ready  ## open the chapters in JupyterLab
 	@$(BIN)/workbook lab
 
-lock: $(VENV)/ready  ## resolve pyproject.toml again into requirements.lock
+lock:  ## resolve pyproject.toml again into requirements.lock (the next target then sets up from it)
+	@test -x $(BIN)/uv || $(MAKE) --no-print-directory $(VENV)/ready
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--all-extras --output-file requirements.lock pyproject.toml
 
