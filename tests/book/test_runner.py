@@ -99,3 +99,16 @@ def test_nothing_is_injected_into_the_executed_notebook(write, workbook, tmp_pat
     assert ["".join(c["source"]) for c in executed["cells"]] == [c["source"] for c in committed["cells"]]
     assert executed["cells"][2]["outputs"][0]["text"] in ("1\n", ["1\n"])
     assert {each.name for each in tmp_path.iterdir()} == {"notebooks", "out", ".workbook"}
+
+
+def test_a_kafka_that_dies_mid_chapter_is_the_error_of_the_next_cell(write, workbook, tmp_path):
+    start = "from workbook_lib.lab import Lab\nlab = Lab('9')\nawait lab.start('kafka')"
+    die = "import os\nprocess = lab['kafka'].process\nos.kill(process.pid, 9)\nawait process.wait(5)"
+    write("01_dies", start, die, "raise RuntimeError('this cell must not run')", servers=["kafka"])
+    assert workbook("run", "--out", "out").returncode == 1
+    result = _report(tmp_path / "out")["01_dies"]
+    assert result["first_error"]["cell"] == 3
+    assert "kafka: the process" in result["first_error"]["message"]
+    assert "was killed by signal 9" in result["first_error"]["message"]
+    assert "Kafka Server started" in result["first_error"]["message"]
+    assert result["leftovers"] == []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 
+from workbook_lib.lab.cells import watch_cells
 from workbook_lib.lab.errors import LabError
 from workbook_lib.lab.handle import Handle, Started
 from workbook_lib.lab.launching import Plan, Run
@@ -27,7 +28,8 @@ class Lab:
 
     Also an async context manager that stops everything at its end. Nothing that it starts outlives this
     Python process, however that ends. It belongs to no event loop. A second lab of the same chapter in this
-    process stops the first. Everything is written under `<root>/.workbook/<chapter>/`.
+    process stops the first. Everything is written under `<root>/.workbook/<chapter>/`. In a notebook, the
+    cell after a server or service has died by itself isn't run: its error is that death.
     """
 
     def __init__(self, chapter: str, *, root: Path | None = None) -> None:
@@ -35,6 +37,7 @@ class Lab:
         self.root = (root or project_root()).resolve()
         self._handles: dict[tuple[str, int], Handle] = {}
         self._run: Run | None = None
+        self._end_watch: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> Self:
         return self
@@ -143,6 +146,7 @@ class Lab:
         handles, self._handles = self._handles, {}
         if run is None:
             return
+        self._end_watch()
         try:
             for (name, _), handle in reversed(handles.items()):
                 if name not in SERVERS:
@@ -164,6 +168,7 @@ class Lab:
                 await earlier.stop()
             _labs[self.root, self.chapter] = self
             self._run = Run(self.root, self.chapter)
+            self._end_watch = watch_cells(self.check)
             if self._run.folder.reaped:
                 print("Ended what an earlier run had left:", ", ".join(self._run.folder.reaped))
         return self._run
