@@ -19,12 +19,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from benchmarks.language_table import machine
+from benchmarks.figures import publish
 
 TASKS = 100_000
 THREADS = 2_000
@@ -91,15 +91,7 @@ def main() -> None:
     if arguments.only:
         print(json.dumps(HERE[arguments.only]()))
         return
-    rows = list(measure())
-    if arguments.json:
-        print(json.dumps({"machine": machine(), "rows": [asdict(row) for row in rows]}))
-        return
-    print(machine())
-    for row in rows:
-        print(
-            f"{row.what:<14} {row.kib_each:8.2f} KiB each   {row.units:>9,} started in {row.seconds:5.2f} s"
-        )
+    publish(list(measure()), as_json=arguments.json)
 
 
 def measure() -> Iterator[Row]:

@@ -8,9 +8,7 @@ the first Go build on a machine compiles Go's own HTTP library too and takes lon
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import shutil
 import socket
 import subprocess
@@ -21,12 +19,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import psutil
 from packaging.requirements import Requirement
+
+from benchmarks.figures import publish
 
 START_SECONDS = 20.0
 BUILD_SECONDS = 120.0
@@ -82,15 +82,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = list(measure(Path(folder)))
-    if arguments.json:
-        print(json.dumps({"machine": machine(), "rows": [asdict(row) for row in rows]}))
-        return
-    print(machine())
-    for row in rows:
-        print(
-            f"{row.what:<32} build {row.build_seconds:6.2f} s   deploy {row.deploy_mb:7.1f} MB   "
-            f"start {row.start_seconds:5.2f} s   idle {row.idle_mb:6.1f} MB"
-        )
+    publish(rows, as_json=arguments.json)
 
 
 def measure(folder: Path) -> Iterator[Row]:
@@ -107,13 +99,6 @@ def measure(folder: Path) -> Iterator[Row]:
 
     if shutil.which("go"):
         yield _go(folder)
-
-
-def machine() -> str:
-    """Which machine these figures belong to."""
-    memory_gib = psutil.virtual_memory().total / 2**30
-    system = f"{platform.system()} {platform.machine()}"
-    return f"{system}, {os.cpu_count()} cores, {memory_gib:.0f} GiB, Python {platform.python_version()}"
 
 
 def _go(folder: Path) -> Row:
