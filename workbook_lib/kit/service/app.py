@@ -38,6 +38,9 @@ class Service:
         self.app = FastAPI(
             title=title,
             lifespan=self._lifespan,
+            # A route that is there is matched before the service's own, for each request.
+            redoc_url=None,
+            swagger_ui_oauth2_redirect_url=None,
             telemetry={"tracing": False, "metrics": False, "logs": False},  # the edge has its own
         )
         self.metrics = Metrics()

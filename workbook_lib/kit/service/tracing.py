@@ -7,6 +7,7 @@ docs/decisions/0001-pure-asgi-edge.md.
 from collections.abc import Iterable
 
 from opentelemetry import context, trace
+from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -32,7 +33,8 @@ class ServerSpan:
         if scope["type"] != "http" or scope["path"] in OPERATIONAL_PATHS:
             await self._app(scope, receive, send)
             return
-        parent = telemetry.extract(_carrier(scope["headers"]))
+        carrier = _carrier(scope["headers"])
+        parent = telemetry.extract(carrier) if carrier else Context()
         address, port = scope.get("server") or ("", 0)
         span = self._tracer.start_span(
             scope["method"],
