@@ -14,6 +14,7 @@ import uvloop
 from workbook_lib.kit import logs, telemetry
 from workbook_lib.kit.errors import Unavailable
 from workbook_lib.kit.logs import get_logger
+from workbook_lib.kit.process import raise_file_limit
 from workbook_lib.kit.service.app import Service
 from workbook_lib.kit.settings import ServiceSettings, SettingsError, load
 
@@ -165,6 +166,7 @@ def main(settings_type: type[SettingsT], build: Callable[[SettingsT], Service]) 
         settings = load(settings_type, sys.argv[1:])
     except SettingsError as error:
         sys.exit(_refused(settings_type, error))
+    raise_file_limit()
     logs.configure(settings.service, settings.instance, settings.log_level, settings.environment)
     tracing = telemetry.configure(settings.service, settings.instance, settings.otlp_endpoint)
     try:

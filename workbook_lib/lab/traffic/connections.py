@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import time
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from workbook_lib.kit.process import raise_file_limit
 from workbook_lib.lab.traffic.generator import Recorder
 
-__all__ = ["ConnectionHolder", "raise_file_limit"]
+__all__ = ["ConnectionHolder"]
 
 AT_ONCE: Final = 100
 OWN_FILES: Final = 64
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
 ANSWER_TIMEOUT_SECONDS: Final = 10.0
-
-
-def raise_file_limit() -> int:
-    """Raise this process's soft limit of open files to its hard limit, and return it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY:
-        hard = 1 << 20
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    return hard
 
 
 @dataclass(frozen=True)
