@@ -4,7 +4,8 @@ import resource
 
 __all__ = ["raise_file_limit"]
 
-_ENOUGH_FILES = 1 << 20
+# What macOS grants a process although it names no hard limit (its OPEN_MAX).
+_WITHOUT_A_LIMIT = 10_240
 
 
 def raise_file_limit() -> int:
@@ -12,7 +13,7 @@ def raise_file_limit() -> int:
 
     Every connection is an open file, and many shells set a soft limit of 1024 for the sake of select().
     """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    soft = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else hard
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return soft
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max(soft, _WITHOUT_A_LIMIT) if hard == resource.RLIM_INFINITY else hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
