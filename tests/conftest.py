@@ -5,12 +5,18 @@ with OTEL_EXPORTER_OTLP_ENDPOINT) is used instead.
 """
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 
 from workbook_lib.lab import Lab
+
+
+def pytest_configure() -> None:
+    """Tests press Ctrl-C on programs, which a shell's background job would hand down ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class JaegerEndpoints(NamedTuple):

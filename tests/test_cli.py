@@ -82,7 +82,7 @@ def test_list_prints_json_that_programs_can_read(start, chapter_file):
     process, _ = start("list", "--json")
     (listed,) = json.loads(process.communicate(timeout=20)[0])
     assert listed["chapter"] == "04_3"
-    assert listed["notebook"] == "04_3_tracing.ipynb"
+    assert listed["file"] == "notebooks/04_3_tracing.ipynb"
     assert listed["servers"] == ["kafka"]
     process, _ = start("list")
     assert "Tracing" in process.communicate(timeout=20)[0]

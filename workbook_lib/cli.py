@@ -243,7 +243,7 @@ def _facts(chapter: Chapter) -> dict[str, object]:
         "chapter": chapter.number,
         "section": chapter.section,
         "title": chapter.title,
-        "notebook": chapter.path.name,
+        "file": f"{chapter.path.parent.name}/{chapter.path.name}",
         "covers": chapter.covers,
         "servers": chapter.servers,
         "services": chapter.services,

@@ -60,6 +60,15 @@ def test_a_span_whose_parent_has_not_arrived_is_a_root_of_its_own():
         made.spans[0].__class__(**{**_fields(made.spans[0]), "id": "f" * 16, "parent_id": lost.id[::-1]})
     )
     assert len(made.trace().roots) == 2
+    assert not made.trace().whole
+
+
+def test_a_trace_is_whole_when_only_its_beginning_has_no_parent():
+    made = Recording()
+    root = made.span("a", "root", "client", (0, 9))
+    below = made.span("b", "below", "server", (1, 8), root)
+    assert made.trace().whole
+    assert not Trace.of([below]).whole, "its parent is known by id only"
 
 
 def _fields(span):

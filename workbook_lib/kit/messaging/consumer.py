@@ -95,6 +95,9 @@ class Consumer:
         left, _ = await asyncio.gather(
             self._leave(consumer), self._dead_letters.stop(), return_exceptions=True
         )
+        if isinstance(left, asyncio.CancelledError):
+            # aiokafka's, whose connection was lost on the way out; nobody has cancelled us.
+            raise MessagingError(f"Kafka at {self._bootstrap}: the group wasn't left in order") from left
         if isinstance(left, BaseException):
             raise left
 

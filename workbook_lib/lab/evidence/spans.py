@@ -136,6 +136,11 @@ class Trace:
         return self._children.get(None, [])
 
     @property
+    def whole(self) -> bool:
+        """Whether the span that began it is here, and the parent of every other one."""
+        return [root.parent_id for root in self.roots] == [None]
+
+    @property
     def root(self) -> Span:
         """The span that everything else hangs below (the earliest, when parts of the trace are missing)."""
         return self.roots[0]
