@@ -47,8 +47,16 @@ async def run_load(
     a plan out of bounds and TrafficError when the process that sends them fails.
     """
     plan = LoadPlan(
-        *(url, method, json, dict(headers or {}), rate, concurrency),
-        *(seconds, warmup_seconds, max_requests, timeout_seconds),
+        url,
+        method=method,
+        json=json,
+        headers=dict(headers or {}),
+        rate=rate,
+        concurrency=concurrency,
+        seconds=seconds,
+        warmup_seconds=warmup_seconds,
+        max_requests=max_requests,
+        timeout_seconds=timeout_seconds,
     )
     bound = START_SECONDS + plan.warmup_seconds + plan.seconds + 2 * plan.timeout_seconds
     async with _traffic_process() as process:
@@ -131,7 +139,9 @@ class HeldConnections:
 async def _traffic_process() -> AsyncIterator[_TrafficProcess]:
     with tempfile.TemporaryFile() as stderr:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "workbook_lib.lab.traffic"),
+            sys.executable,
+            "-m",
+            "workbook_lib.lab.traffic",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
