@@ -19,6 +19,7 @@ subclass with 40902, and callers that don't know it still see a conflict.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
@@ -50,18 +51,23 @@ class ServiceError(Exception):
     """An error with a meaning for the caller. `details` is shown to the caller as it is.
 
     `public_message` is what a caller reads instead of `message`, which may tell too much of the inside; None
-    shows `message` itself.
+    shows `message` itself. `headers` are those of an HTTP answer that go with the error.
     """
 
     code: int = 50001
     status: int = 500
     retryable: ClassVar[bool] = False
     public_message: ClassVar[str | None] = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
-    def __init__(self, message: str, *, details: object = None) -> None:
+    def __init__(
+        self, message: str, *, details: object = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
+        if headers is not None:
+            self.headers = headers
 
 
 class InvalidRequest(ServiceError):
@@ -76,6 +82,9 @@ class Unauthenticated(ServiceError):
 
     code = 40101
     status = 401
+    headers = MappingProxyType(
+        {"WWW-Authenticate": "Bearer"}
+    )  # a 401 must say how to do better: RFC 9110, 11.6.1
 
 
 class Forbidden(ServiceError):

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Self
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 
 from workbook_lib.kit.service.access_log import AccessLog
 from workbook_lib.kit.service.body_limit import BodyLimit
@@ -62,6 +64,19 @@ class Service:
             observers=[AccessLog().observe, self.metrics.observe, end_server_span],
         )
         app.add_middleware(ServerSpan)
+
+    def add_middleware(self, kind: Callable[..., ASGIApp], **options: object) -> None:
+        """Wrap the routes in `kind(app, **options)`, a pure ASGI middleware; the first one added runs first.
+
+        All are inside the edge's span, access log, metrics, body limit and error answers: an error that one
+        raises has the uniform body, and a route's error answer passes through them like any other.
+        """
+        stack = self.app.user_middleware
+        innermost: object = stack[-1].cls
+        if innermost is not UnexpectedErrors:
+            # A second one innermost, so that a 500 too has what they add: without CORS no browser shows it.
+            stack.append(Middleware(UnexpectedErrors, outermost=False))
+        stack.insert(-1, Middleware(kind, **options))
 
     def add_resource(self, resource: Resource, name: str | None = None) -> None:
         """Own `resource`: started in the order added, stopped in reverse. `name` is how /health calls it."""

@@ -27,7 +27,10 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 async def _service_error(_request: Request, raised: Exception) -> Response:
-    error = cast("errors.ServiceError", raised)
+    return _of_service_error(cast("errors.ServiceError", raised))
+
+
+def _of_service_error(error: errors.ServiceError) -> Response:
     if error.status >= 500:
         # The caller reads only a public text; the cause belongs in the log.
         _log.warning("request failed", error=type(error).__name__, code=error.code, cause=error.message)
@@ -47,7 +50,10 @@ def _field(location: tuple[str | int, ...]) -> str:
 
 
 async def _http_exception(_request: Request, raised: Exception) -> Response:
-    error = cast("HTTPException", raised)
+    return _of_http_exception(cast("HTTPException", raised))
+
+
+def _of_http_exception(error: HTTPException) -> Response:
     if error.status_code < 400:
         return Response(status_code=error.status_code, headers=error.headers)
     answer = _response(errors.of_status(error.status_code, str(error.detail)))
@@ -57,17 +63,21 @@ async def _http_exception(_request: Request, raised: Exception) -> Response:
 
 def _response(error: errors.ServiceError) -> Response:
     body = errors.error_body(error, telemetry.current_trace_id(), SYSTEM_CLOCK)
-    return Response(body.model_dump_json(exclude_none=True), error.status, media_type="application/json")
+    text = body.model_dump_json(exclude_none=True)
+    return Response(text, error.status, dict(error.headers), media_type="application/json")
 
 
 class UnexpectedErrors:
     """ASGI middleware: an exception that nobody handles is logged with its traceback and answered with a 500.
 
-    Starlette's own last resort raises it again, for the server to log a second time; here it ends.
+    Starlette's own last resort raises it again, for the server to log a second time; here it ends. An error
+    with a meaning, raised by another middleware, is answered with what it means. One that isn't the
+    `outermost` leaves an answer that breaks off to that one.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, outermost: bool = True) -> None:
         self._app = app
+        self._outermost = outermost
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and answer for it if need be."""
@@ -84,8 +94,22 @@ class UnexpectedErrors:
         try:
             await self._app(scope, receive, watched_send)
         except Exception as error:
-            _log.exception("unexpected error", method=scope["method"], path=scope["path"])
-            trace.get_current_span().record_exception(error)
             if started:
+                if self._outermost:
+                    _note(error, scope)
                 raise  # too late to tell the caller; the server cuts the connection
-            await _response(errors.Internal(str(error)))(scope, receive, send)
+            await _answer(error, scope)(scope, receive, send)
+
+
+def _answer(error: Exception, scope: Scope) -> Response:
+    if isinstance(error, errors.ServiceError):
+        return _of_service_error(error)
+    if isinstance(error, HTTPException):
+        return _of_http_exception(error)
+    _note(error, scope)
+    return _response(errors.Internal(str(error)))
+
+
+def _note(error: Exception, scope: Scope) -> None:
+    _log.exception("unexpected error", method=scope["method"], path=scope["path"])
+    trace.get_current_span().record_exception(error)
