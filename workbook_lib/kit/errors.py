@@ -6,8 +6,11 @@
     ├── Forbidden              40301     403  no
     ├── NotFound               40401     404  no
     ├── MethodNotAllowed       40501     405  no
+    ├── NotAcceptable          40601     406  no
     ├── Conflict               40901     409  no
+    ├── PreconditionFailed     41201     412  no
     ├── PayloadTooLarge        41301     413  no
+    ├── UnsupportedMediaType   41501     415  no
     ├── TooManyRequests        42901     429  yes
     ├── Internal               50001     500  no
     ├── DependencyFailed       50201     502  yes
@@ -35,12 +38,15 @@ __all__ = [
     "Internal",
     "InvalidRequest",
     "MethodNotAllowed",
+    "NotAcceptable",
     "NotFound",
     "PayloadTooLarge",
+    "PreconditionFailed",
     "ServiceError",
     "TooManyRequests",
     "Unauthenticated",
     "Unavailable",
+    "UnsupportedMediaType",
     "error_body",
     "from_body",
     "of_status",
@@ -108,6 +114,13 @@ class MethodNotAllowed(ServiceError):
     status = 405
 
 
+class NotAcceptable(ServiceError):
+    """The request accepts no form of the answer that the service has."""
+
+    code = 40601
+    status = 406
+
+
 class Conflict(ServiceError):
     """The request contradicts the present state; repeating it unchanged won't help."""
 
@@ -115,11 +128,25 @@ class Conflict(ServiceError):
     status = 409
 
 
+class PreconditionFailed(ServiceError):
+    """The request is meant for another state than the present one (If-Match): read again first."""
+
+    code = 41201
+    status = 412
+
+
 class PayloadTooLarge(ServiceError):
     """The request's body is larger than the service reads."""
 
     code = 41301
     status = 413
+
+
+class UnsupportedMediaType(ServiceError):
+    """The request's body has a Content-Type that isn't read here."""
+
+    code = 41501
+    status = 415
 
 
 class TooManyRequests(ServiceError):
@@ -173,8 +200,11 @@ _BY_STATUS: Mapping[int, type[ServiceError]] = {
         Forbidden,
         NotFound,
         MethodNotAllowed,
+        NotAcceptable,
         Conflict,
+        PreconditionFailed,
         PayloadTooLarge,
+        UnsupportedMediaType,
         TooManyRequests,
         Internal,
         DependencyFailed,

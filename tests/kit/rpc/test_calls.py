@@ -31,6 +31,7 @@ KINDS = [
     ("DeadlineExceeded", grpc.StatusCode.DEADLINE_EXCEEDED),
     ("MethodNotAllowed", grpc.StatusCode.UNIMPLEMENTED),
     ("PayloadTooLarge", grpc.StatusCode.OUT_OF_RANGE),
+    ("PreconditionFailed", grpc.StatusCode.FAILED_PRECONDITION),
     ("DependencyFailed", grpc.StatusCode.UNKNOWN),
 ]
 
