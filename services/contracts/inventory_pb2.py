@@ -22,23 +22,26 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"services/contracts/inventory.proto\x12\x15workbook.inventory.v1\"\x1b\n\x0cStockRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\"W\n\rStockResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tavailable\x18\x03 \x01(\x05\x12\x18\n\x10unit_price_cents\x18\x04 \x01(\x03\"A\n\x0eReserveRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\"+\n\x0fReserveResponse\x12\x18\n\x10unit_price_cents\x18\x01 \x01(\x03\x32\xc3\x01\n\x10InventoryService\x12U\n\x08GetStock\x12#.workbook.inventory.v1.StockRequest\x1a$.workbook.inventory.v1.StockResponse\x12X\n\x07Reserve\x12%.workbook.inventory.v1.ReserveRequest\x1a&.workbook.inventory.v1.ReserveResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"services/contracts/inventory.proto\x12\x15workbook.inventory.v1\x1a\x1cgoogle/api/annotations.proto\"\x1b\n\x0cStockRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\"W\n\rStockResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tavailable\x18\x03 \x01(\x05\x12\x18\n\x10unit_price_cents\x18\x04 \x01(\x03\"A\n\x0eReserveRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\"+\n\x0fReserveResponse\x12\x18\n\x10unit_price_cents\x18\x01 \x01(\x03\x32\xe9\x01\n\x10InventoryService\x12{\n\x08GetStock\x12#.workbook.inventory.v1.StockRequest\x1a$.workbook.inventory.v1.StockResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x0f/v1/stock/{sku}Z\x0b\x12\t/v1/stock\x12X\n\x07Reserve\x12%.workbook.inventory.v1.ReserveRequest\x1a&.workbook.inventory.v1.ReserveResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'services.contracts.inventory_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STOCKREQUEST']._serialized_start=61
-  _globals['_STOCKREQUEST']._serialized_end=88
-  _globals['_STOCKRESPONSE']._serialized_start=90
-  _globals['_STOCKRESPONSE']._serialized_end=177
-  _globals['_RESERVEREQUEST']._serialized_start=179
-  _globals['_RESERVEREQUEST']._serialized_end=244
-  _globals['_RESERVERESPONSE']._serialized_start=246
-  _globals['_RESERVERESPONSE']._serialized_end=289
-  _globals['_INVENTORYSERVICE']._serialized_start=292
-  _globals['_INVENTORYSERVICE']._serialized_end=487
+  _globals['_INVENTORYSERVICE'].methods_by_name['GetStock']._loaded_options = None
+  _globals['_INVENTORYSERVICE'].methods_by_name['GetStock']._serialized_options = b'\202\323\344\223\002\036\022\017/v1/stock/{sku}Z\013\022\t/v1/stock'
+  _globals['_STOCKREQUEST']._serialized_start=91
+  _globals['_STOCKREQUEST']._serialized_end=118
+  _globals['_STOCKRESPONSE']._serialized_start=120
+  _globals['_STOCKRESPONSE']._serialized_end=207
+  _globals['_RESERVEREQUEST']._serialized_start=209
+  _globals['_RESERVEREQUEST']._serialized_end=274
+  _globals['_RESERVERESPONSE']._serialized_start=276
+  _globals['_RESERVERESPONSE']._serialized_end=319
+  _globals['_INVENTORYSERVICE']._serialized_start=322
+  _globals['_INVENTORYSERVICE']._serialized_end=555
 # @@protoc_insertion_point(module_scope)

@@ -13,6 +13,7 @@ from services.contracts import inventory_pb2, names, orders_pb2
 from services.contracts.inventory_pb2_grpc import InventoryServiceStub
 from services.contracts.orders_pb2_grpc import OrderServiceStub
 from services.gateway.settings import GatewaySettings
+from services.gateway.transcoded import contract_routes
 from workbook_lib.kit.discovery import Directory
 from workbook_lib.kit.http import HttpClient
 from workbook_lib.kit.rpc import RpcClient
@@ -148,4 +149,5 @@ def build(settings: GatewaySettings, clients: Clients | None = None) -> Service:
     service.app.include_router(user_routes(clients.users))
     service.app.include_router(order_routes(clients.orders))
     service.app.include_router(inventory_routes(clients.inventory))
+    service.app.include_router(contract_routes(clients.orders, clients.inventory))
     return service
