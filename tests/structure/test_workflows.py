@@ -1,4 +1,4 @@
-"""The workflows are valid, pass a security lint and run what a person runs. Neither linter needs a network."""
+"""The workflows are valid, pass a security lint and run what a person runs. No linter needs a network."""
 
 import shutil
 import subprocess
