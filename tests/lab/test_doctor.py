@@ -8,7 +8,7 @@ import pytest
 
 from workbook_lib.lab import doctor
 from workbook_lib.lab.doctor import WELL_KNOWN_PORTS, Finding, examine
-from workbook_lib.lab.provision.catalogue import CATALOGUE
+from workbook_lib.lab.provision.catalogue import CATALOGUE, SERVERS
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +30,10 @@ def finding(topic: str) -> Finding:
 def test_every_topic_is_looked_at_once_and_what_is_wrong_comes_with_advice() -> None:
     findings = examine()
     topics = [finding.topic for finding in findings]
-    assert topics[:8] == ["Python", "packages", "Consul", "Jaeger", "Kafka", "Redis", "Java", "Go"]
-    assert topics[8:17] == [f"port {number}" for number in WELL_KNOWN_PORTS]
-    assert topics[17:] == ["memory", "disk of the cache", "disk of the project", "open files"]
+    servers = [CATALOGUE[name].title for name in SERVERS]
+    ports = [f"port {number}" for number in WELL_KNOWN_PORTS]
+    machine = ["memory", "disk of the cache", "disk of the project", "open files"]
+    assert topics == ["Python", "packages", *servers, "Java", "Go", *ports, *machine]
     assert all(finding.found for finding in findings)
     assert all(bool(finding.advice) == (finding.state != "ok") for finding in findings)
 

@@ -39,6 +39,10 @@ WELL_KNOWN_PORTS = {
     4318: "OTLP over HTTP",
     16686: "Jaeger",
     6379: "Redis",
+    9090: "Prometheus",
+    9093: "Alertmanager",
+    8088: "nginx over HTTP",
+    8443: "nginx over HTTPS",
     50051: "gRPC of the users service",
 }
 """The ports that the article and the servers' own documentation use."""

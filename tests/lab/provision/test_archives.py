@@ -105,6 +105,24 @@ def test_consul_is_unpacked_when_the_published_sum_agrees(site: Site, folder: Pa
     assert lines[0] == f"Consul: fetching {ARCHIVE} from {site.address.removeprefix('http://')}"
 
 
+def test_victorialogs_is_unpacked_under_its_own_name_with_the_sum_of_its_platforms_file(
+    site: Site, folder: Path, lines: list[str]
+) -> None:
+    """Its checksums file names the archive and the program inside; the archive's line counts."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo("victoria-logs-prod")
+        member.size = len(PROGRAM)
+        archive.addfile(member, io.BytesIO(PROGRAM))
+    path = "/VictoriaMetrics/VictoriaLogs/releases/download/v1.52.1/victoria-logs-linux-amd64-v1.52.1"
+    digest = hashlib.sha256(packed.getvalue()).hexdigest()
+    sums = f"{digest}  victoria-logs-linux-amd64-v1.52.1.tar.gz\n{'0' * 64}  victoria-logs-prod\n"
+    site.files = {f"{path}.tar.gz": packed.getvalue(), f"{path}_checksums.txt": sums.encode()}
+    name, _ = unpack_release(CATALOGUE["victorialogs"], folder, lines.append)
+    assert name == "victorialogs"
+    assert (folder / name).read_bytes() == PROGRAM
+
+
 def test_jaeger_is_unpacked_from_its_folder_in_a_tar_archive(
     site: Site, folder: Path, lines: list[str]
 ) -> None:
@@ -234,3 +252,25 @@ def test_without_the_archive_the_registry_is_next_and_one_line_says_so(
     (said,) = [line for line in lines if "registry" in line]
     assert said.startswith("Consul: no release archive (127.0.0.1:")
     assert said.endswith("taking it from a package registry instead")
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("prometheus", CATALOGUE["prometheus"].version), ("alertmanager", CATALOGUE["alertmanager"].version)],
+)
+def test_prometheus_and_its_alertmanager_are_unpacked_from_their_releases_on_github(
+    site: Site, folder: Path, lines: list[str], name: str, version: str
+) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo(f"{name}-{version}.linux-amd64/{name}")
+        member.size = len(PROGRAM)
+        archive.addfile(member, io.BytesIO(PROGRAM))
+    path = f"/prometheus/{name}/releases/download/v{version}/"
+    digest = hashlib.sha256(packed.getvalue()).hexdigest()
+    site.files = {
+        f"{path}{name}-{version}.linux-amd64.tar.gz": packed.getvalue(),
+        f"{path}sha256sums.txt": f"{digest}  {name}-{version}.linux-amd64.tar.gz\n".encode(),
+    }
+    assert unpack_release(CATALOGUE[name], folder, lines.append)[0] == name
+    assert (folder / name).read_bytes() == PROGRAM

@@ -27,7 +27,7 @@ def put_into_cache(name: str) -> Path:
 
 
 def test_nothing_is_found_on_a_bare_machine(cache: Path) -> None:
-    assert [find(name) for name in SERVERS] == [None] * 4
+    assert [find(name) for name in SERVERS] == [None] * len(SERVERS)
 
 
 def test_an_endpoint_comes_before_path_and_path_before_the_cache(

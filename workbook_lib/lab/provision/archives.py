@@ -57,6 +57,13 @@ class _Release:
 
 
 _RELEASES = {
+    "victorialogs": _Release(
+        "https://github.com",
+        "/VictoriaMetrics/VictoriaLogs/releases/download/v{version}/",
+        "victoria-logs-{os}-{arch}-v{version}.tar.gz",
+        "victoria-logs-{os}-{arch}-v{version}_checksums.txt",
+        "victoria-logs-prod",
+    ),
     "consul": _Release(
         "https://releases.hashicorp.com",
         "/consul/{version}/",
@@ -71,6 +78,20 @@ _RELEASES = {
         "jaeger-{version}-{os}-{arch}.tar.gz",
         "jaeger-{version}.sha256sum.txt",
         "jaeger-{version}-{os}-{arch}/jaeger",
+    ),
+    "prometheus": _Release(
+        "https://github.com",
+        "/prometheus/prometheus/releases/download/v{version}/",
+        "prometheus-{version}.{os}-{arch}.tar.gz",
+        "sha256sums.txt",
+        "prometheus-{version}.{os}-{arch}/prometheus",
+    ),
+    "alertmanager": _Release(
+        "https://github.com",
+        "/prometheus/alertmanager/releases/download/v{version}/",
+        "alertmanager-{version}.{os}-{arch}.tar.gz",
+        "sha256sums.txt",
+        "alertmanager-{version}.{os}-{arch}/alertmanager",
     ),
 }
 

@@ -66,12 +66,56 @@ CATALOGUE = {
             50,
             ("REDIS_URL",),
         ),
+        Program(
+            "prometheus",
+            "Prometheus",
+            "3.5.0",
+            ("prometheus",),
+            ("--version",),
+            (2, 42),
+            500,
+            ("PROMETHEUS_URL",),
+        ),
+        Program(
+            "alertmanager",
+            "Alertmanager",
+            "0.28.1",
+            ("alertmanager", "prometheus-alertmanager"),
+            ("--version",),
+            (0, 25),
+            300,
+            ("ALERTMANAGER_URL",),
+        ),
+        # Its publisher offers no archive of a program; a Debian package is of Debian's version.
+        Program("nginx", "nginx", "1.22.1", ("nginx",), ("-v",), (1, 18), 200, ("NGINX_URL",)),
+        Program(
+            "victorialogs",
+            "VictoriaLogs",
+            "1.52.1",
+            ("victoria-logs", "victoria-logs-prod"),
+            ("--version",),
+            (1, 40),
+            150,
+            ("LOGS_URL",),
+        ),
+        # Debian's version. It can't be asked for it without being started.
+        Program("rabbitmq", "RabbitMQ", "3.10.8", ("rabbitmq-server",), (), (3, 8), 400, ("AMQP_URL",)),
         Program("java", "Java", "25.0.2", ("java",), ("-version",), (17,), 400),
-        Program("go", "Go", "1.26.3", ("go",), ("version",), (1, 25, 9), 500),
+        Program("go", "Go", "1.26.6", ("go",), ("version",), (1, 26, 5), 500),
     )
 }
 
-SERVERS = ("consul", "jaeger", "kafka", "redis")
+SERVERS = (
+    "consul",
+    "jaeger",
+    "kafka",
+    "redis",
+    "prometheus",
+    "alertmanager",
+    "nginx",
+    "victorialogs",
+    "rabbitmq",
+)
 """The servers a chapter can ask for; `java` and `go` are provisioned when one of them needs it."""
 
 

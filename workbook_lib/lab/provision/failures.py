@@ -15,7 +15,7 @@ __all__ = ["ChecksumMismatch", "explained", "needed_by"]
 
 _NO_DISK = ("No space left on device", "Disk quota exceeded", "not enough space")
 _WRONG_SUM = ("DO NOT MATCH THE HASHES", "SECURITY ERROR", "checksum mismatch")
-_NO_WHEEL = ("No matching distribution found", "is not a supported wheel")
+_NO_WHEEL = ("No matching distribution found", "is not a supported wheel", "Unable to locate package")
 _NO_NETWORK = (
     "Temporary failure in name resolution",
     "Name or service not known",
@@ -28,6 +28,8 @@ _NO_NETWORK = (
     "Network is unreachable",
     "i/o timeout",
     "connection reset",
+    "Temporary failure resolving",
+    "Could not connect to",
 )
 
 
