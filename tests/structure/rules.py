@@ -20,7 +20,18 @@ VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "manag
 
 # What a chapter may import besides workbook_lib and the standard library: the client libraries it teaches.
 TAUGHT = {
-    *("aiohttp", "aiokafka", "fastapi", "grpc", "httpx2", "opentelemetry", "pydantic", "redis", "sqlalchemy"),
+    *(
+        "aiohttp",
+        "aiokafka",
+        "fastapi",
+        "google",
+        "grpc",
+        "httpx2",
+        "opentelemetry",
+        "pydantic",
+        "redis",
+        "sqlalchemy",
+    ),
     *("matplotlib", "psutil", "structlog"),
 }
 CONTRACTS = "services.contracts"
