@@ -10,7 +10,15 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from workbook_lib.kit import telemetry
 from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
-from workbook_lib.kit.consul.model import Answer, ConsulError, Instance, KeyValue, Registration, go_duration
+from workbook_lib.kit.consul.model import (
+    Answer,
+    ConsulDenied,
+    ConsulError,
+    Instance,
+    KeyValue,
+    Registration,
+    go_duration,
+)
 from workbook_lib.kit.consul.watch import WAIT_SECONDS, watch
 
 __all__ = ["Consul"]
@@ -18,6 +26,8 @@ __all__ = ["Consul"]
 
 class Consul:
     """A Consul agent's HTTP API. `url` is as in CONSUL_HTTP_ADDR: a base URL, or host:port.
+
+    `token` is an ACL token's secret (CONSUL_HTTP_TOKEN); what it isn't allowed raises `ConsulDenied`.
 
     Every call ends within `timeout_seconds`, blocking queries within their wait, Consul's jitter and that,
     and raises `ConsulError` otherwise. Use it as `async with`, or stop it when done; the connections are
@@ -200,9 +210,11 @@ class Consul:
             ) from error
         if answer.is_success or (missing_ok and answer.status_code == httpx2.codes.NOT_FOUND):
             return answer
-        raise ConsulError(
-            f"Consul at {self.url}: {method} {path} → {answer.status_code} {answer.text.strip()}"
-        )
+        reason = answer.text.strip()
+        message = f"Consul at {self.url}: {method} {path} → {answer.status_code} {reason}"
+        if answer.status_code == httpx2.codes.FORBIDDEN:
+            raise ConsulDenied(message, reason)
+        raise ConsulError(message)
 
     def _connected(self) -> httpx2.AsyncClient:
         if self._client is None:

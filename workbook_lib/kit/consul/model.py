@@ -8,13 +8,21 @@ from urllib.parse import urlsplit
 
 from workbook_lib.kit.errors import Unavailable
 
-__all__ = ["Answer", "ConsulError", "HttpCheck", "Instance", "KeyValue", "Registration"]
+__all__ = ["Answer", "ConsulDenied", "ConsulError", "HttpCheck", "Instance", "KeyValue", "Registration"]
 
 T = TypeVar("T")
 
 
 class ConsulError(Unavailable):
     """Consul can't be reached, answered too late, or refused the request."""
+
+
+class ConsulDenied(ConsulError):
+    """Consul's ACLs refused the request (403); `reason` names the permission and the token's accessor."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
