@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from redis.asyncio import Redis
 
 from workbook_lib.kit import telemetry
-from workbook_lib.kit.cache import Cache, CacheError
+from workbook_lib.kit.cache import Cache, CacheError, Script
 from workbook_lib.kit.errors import Unavailable
 from workbook_lib.lab import Lab
 
@@ -49,6 +49,40 @@ async def test_an_entry_ends_with_its_time_to_live_to_the_millisecond(
     await asyncio.sleep(0.02)
     assert await redis.exists(f"{namespace}:u1") == 0
     await redis.aclose()
+
+
+async def test_reading_can_lengthen_a_life_and_never_begins_one(
+    cache: Cache, redis_url: str, namespace: str
+) -> None:
+    await cache.set("u1", b"Ann", ttl_seconds=1)
+    assert await cache.get_and_keep("u1", ttl_seconds=60) == b"Ann"
+    assert await cache.get_and_keep("u2", ttl_seconds=60) is None
+    redis = Redis.from_url(redis_url)
+    assert 59_000 < await redis.pttl(f"{namespace}:u1") <= 60_000
+    assert await redis.exists(f"{namespace}:u2") == 0
+    await redis.aclose()
+
+
+async def test_one_of_many_takes_a_value(cache: Cache) -> None:
+    await cache.set("u1", b"Ann", ttl_seconds=60)
+    taken = await asyncio.gather(*(cache.take("u1") for _ in range(20)))
+    assert sorted(taken, key=bool) == [None] * 19 + [b"Ann"]
+
+
+async def test_a_script_runs_as_one_step_and_is_sent_once(
+    cache: Cache, spans: InMemorySpanExporter, namespace: str
+) -> None:
+    count = Script(f"-- {namespace}\nreturn {{redis.call('INCRBY', KEYS[1], ARGV[1]), ARGV[2]}}")
+    assert await cache.run(count, "n", 2, "a") == [2, b"a"]
+    results = await asyncio.gather(*(cache.run(count, "n", 1, "b") for _ in range(50)))
+    assert sorted(result[0] for result in results) == list(range(3, 53))
+    assert [span.name for span in spans.get_finished_spans()].count("EVAL") == 1
+    await cache.delete("n")
+
+
+async def test_a_script_that_fails_is_an_error(cache: Cache) -> None:
+    with pytest.raises(CacheError, match="EVAL"):
+        await cache.run(Script("return redis.call('NONSENSE')"), "n")
 
 
 async def test_namespaces_do_not_see_each_other(cache: Cache, redis_url: str) -> None:

@@ -1,6 +1,7 @@
 """A cache in Redis, each command in a span opened by hand."""
 
 import asyncio
+import hashlib
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,16 +9,27 @@ from opentelemetry.trace import SpanKind
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from workbook_lib.kit import telemetry
 from workbook_lib.kit.errors import Unavailable
 
-__all__ = ["Cache", "CacheError"]
+__all__ = ["Cache", "CacheError", "Script"]
 
 
 class CacheError(Unavailable):
     """Redis can't be reached, answered late or refused the command. A caller can go on without its cache."""
+
+
+class Script:
+    """A Lua script, which Redis runs as one step: nobody sees or changes anything in between.
+
+    Redis keeps it by its hash, so that only the first call after Redis' start carries the source.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
 class Cache:
@@ -63,13 +75,32 @@ class Cache:
         value: bytes | None = await self._command("GET", self._full(key))
         return value
 
+    async def get_and_keep(self, key: str, ttl_seconds: float) -> bytes | None:
+        """`get`, and in the same step let a value that is there live for `ttl_seconds` from now."""
+        value: bytes | None = await self._command("GETEX", self._full(key), "PX", _milliseconds(ttl_seconds))
+        return value
+
+    async def take(self, key: str) -> bytes | None:
+        """`get` and `delete` in one step: of several callers one gets the value."""
+        value: bytes | None = await self._command("GETDEL", self._full(key))
+        return value
+
     async def set(self, key: str, value: bytes, ttl_seconds: float) -> None:
         """Keep `value` for `ttl_seconds`, to the millisecond."""
-        await self._command("SET", self._full(key), value, "PX", max(1, round(ttl_seconds * 1000)))
+        await self._command("SET", self._full(key), value, "PX", _milliseconds(ttl_seconds))
 
     async def delete(self, key: str) -> None:
         """Forget `key`; one that isn't there is no error."""
         await self._command("DEL", self._full(key))
+
+    async def run(self, script: Script, key: str, *arguments: str | int) -> Any:  # noqa: ANN401 - as it answers
+        """Run `script` with `key` as its only key; what it returns."""
+        try:
+            return await self._command("EVALSHA", script.sha, 1, self._full(key), *arguments)
+        except CacheError as error:
+            if not isinstance(error.__cause__, NoScriptError):
+                raise
+        return await self._command("EVAL", script.source, 1, self._full(key), *arguments)
 
     def _full(self, key: str) -> str:
         return f"{self._namespace}:{key}"
@@ -89,3 +120,7 @@ class Cache:
                 ) from error
             except RedisError as error:
                 raise CacheError(f"Redis at {self._address}: {name} failed: {error}") from error
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
