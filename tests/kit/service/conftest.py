@@ -45,6 +45,7 @@ class Process:
     """The demo service as `python demo_service.py`, its output in a file."""
 
     def __init__(self, port: int, log: Path) -> None:
+        self.program = DEMO
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self._log = log
@@ -59,7 +60,7 @@ class Process:
         with self._log.open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                DEMO,
+                self.program,
                 *argv,
                 env={**os.environ, "DEMO_PORT": str(self.port), **environment},
                 stdout=output,

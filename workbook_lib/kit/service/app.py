@@ -13,10 +13,12 @@ from workbook_lib.kit.service.body_limit import BodyLimit
 from workbook_lib.kit.service.handlers import UnexpectedErrors, add_error_handlers
 from workbook_lib.kit.service.health import Health, HealthEndpoint
 from workbook_lib.kit.service.metrics import Metrics
+from workbook_lib.kit.service.openapi import DescribedApp
 from workbook_lib.kit.service.requests import RequestWatch
 from workbook_lib.kit.service.resources import Resource, Resources, Worker
 from workbook_lib.kit.service.routes import RouteTemplates
 from workbook_lib.kit.service.tracing import ServerSpan, end_server_span
+from workbook_lib.kit.service.websockets import WebSocketEdge, WebSockets
 from workbook_lib.kit.settings import ServiceSettings
 
 __all__ = ["Service"]
@@ -26,10 +28,17 @@ class Service:
     """A service: its app, what it owns, and its lifetime.
 
     Routes are added to `app`. `async with service:` starts and stops everything but the port; the app's
-    lifespan does the same, and `serve` puts it on the network.
+    lifespan does the same, and `serve` puts it on the network. `version` is that of the API, for callers.
     """
 
-    def __init__(self, settings: ServiceSettings, *, title: str, resources: Sequence[Resource] = ()) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        *,
+        title: str,
+        version: str = "1.0.0",
+        resources: Sequence[Resource] = (),
+    ) -> None:
         self.settings = settings
         # A server's own stop may use up the whole grace time.
         self._resources = Resources(stop_seconds=settings.stop_grace_seconds + 1)
@@ -37,15 +46,14 @@ class Service:
         self._intake = Resources(stop_seconds=settings.stop_grace_seconds + 1)
         for resource in resources:
             self.add_resource(resource)
-        self.app = FastAPI(
+        self.app: FastAPI = DescribedApp(
             title=title,
+            version=version,
             lifespan=self._lifespan,
-            # A route that is there is matched before the service's own, for each request.
-            redoc_url=None,
-            swagger_ui_oauth2_redirect_url=None,
             telemetry={"tracing": False, "metrics": False, "logs": False},  # the edge has its own
         )
         self.metrics = Metrics()
+        self.websockets = WebSockets(self.metrics.registry)
         self._build_edge()
 
     def _build_edge(self) -> None:
@@ -57,9 +65,11 @@ class Service:
         # Innermost first: an unexpected error must have become a response before it is logged and counted.
         app.add_middleware(BodyLimit, max_body_bytes=self.settings.max_body_bytes)
         app.add_middleware(UnexpectedErrors)
+        templates = RouteTemplates(app)
+        app.add_middleware(WebSocketEdge, websockets=self.websockets, templates=templates)
         app.add_middleware(
             RequestWatch,
-            templates=RouteTemplates(app),
+            templates=templates,
             in_flight=self.metrics.in_flight,
             observers=[AccessLog().observe, self.metrics.observe, end_server_span],
         )

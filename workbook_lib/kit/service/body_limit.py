@@ -3,9 +3,16 @@
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["BodyLimit"]
+__all__ = ["BodyLimit", "allow_body"]
+
+_LIMIT = "workbook.max_body_bytes"
 
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
+
+
+def allow_body(scope: Scope, max_body_bytes: int) -> None:
+    """Give one request a limit of its own, before its body is read: a route for uploads does so."""
+    scope[_LIMIT] = max_body_bytes
 
 
 class BodyLimit:
@@ -31,11 +38,12 @@ class BodyLimit:
 
         async def limited_receive() -> Message:
             nonlocal received
-            if announced <= self._max_body_bytes:
+            limit = scope.get(_LIMIT, self._max_body_bytes)
+            if announced <= limit:
                 message = await receive()
                 received += len(message.get("body", b""))
-                if received <= self._max_body_bytes:
+                if received <= limit:
                     return message
-            raise HTTPException(413, f"The body may have {self._max_body_bytes} bytes at most.")
+            raise HTTPException(413, f"The body may have {limit} bytes at most.")
 
         await self._app(scope, limited_receive, send)

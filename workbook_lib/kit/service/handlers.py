@@ -14,7 +14,7 @@ from workbook_lib.kit import errors, telemetry
 from workbook_lib.kit.clock import SYSTEM_CLOCK
 from workbook_lib.kit.logs import get_logger
 
-__all__ = ["UnexpectedErrors", "add_error_handlers"]
+__all__ = ["UnexpectedErrors", "add_error_handlers", "answer"]
 
 _log = get_logger(__name__)
 
@@ -26,21 +26,21 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_exception)
 
 
-async def _service_error(_request: Request, raised: Exception) -> Response:
-    return _of_service_error(cast("errors.ServiceError", raised))
+async def _service_error(request: Request, raised: Exception) -> Response:
+    return _of_service_error(cast("errors.ServiceError", raised), request.scope)
 
 
-def _of_service_error(error: errors.ServiceError) -> Response:
+def _of_service_error(error: errors.ServiceError, scope: Scope) -> Response:
     if error.status >= 500:
         # The caller reads only a public text; the cause belongs in the log.
         _log.warning("request failed", error=type(error).__name__, code=error.code, cause=error.message)
-    return _response(error)
+    return _response(error, scope)
 
 
-async def _validation_error(_request: Request, raised: Exception) -> Response:
+async def _validation_error(request: Request, raised: Exception) -> Response:
     problems = cast("RequestValidationError", raised).errors()
     details = [{"field": _field(problem["loc"]), "message": problem["msg"]} for problem in problems]
-    return _response(errors.InvalidRequest("The request isn't valid.", details=details))
+    return _response(errors.InvalidRequest("The request isn't valid.", details=details), request.scope)
 
 
 def _field(location: tuple[str | int, ...]) -> str:
@@ -49,20 +49,22 @@ def _field(location: tuple[str | int, ...]) -> str:
     return ".".join(map(str, names))
 
 
-async def _http_exception(_request: Request, raised: Exception) -> Response:
-    return _of_http_exception(cast("HTTPException", raised))
+async def _http_exception(request: Request, raised: Exception) -> Response:
+    return _of_http_exception(cast("HTTPException", raised), request.scope)
 
 
-def _of_http_exception(error: HTTPException) -> Response:
+def _of_http_exception(error: HTTPException, scope: Scope) -> Response:
     if error.status_code < 400:
         return Response(status_code=error.status_code, headers=error.headers)
-    answer = _response(errors.of_status(error.status_code, str(error.detail)))
-    answer.headers.update(error.headers or {})
-    return answer
+    response = _response(errors.of_status(error.status_code, str(error.detail)), scope)
+    response.headers.update(error.headers or {})
+    return response
 
 
-def _response(error: errors.ServiceError) -> Response:
+def _response(error: errors.ServiceError, scope: Scope) -> Response:
     body = errors.error_body(error, telemetry.current_trace_id(), SYSTEM_CLOCK)
+    if localize := scope.get("workbook.localize"):  # kit.i18n's; only what people read is translated
+        body.message = localize(body.message)
     text = body.model_dump_json(exclude_none=True)
     return Response(text, error.status, dict(error.headers), media_type="application/json")
 
@@ -98,16 +100,17 @@ class UnexpectedErrors:
                 if self._outermost:
                     _note(error, scope)
                 raise  # too late to tell the caller; the server cuts the connection
-            await _answer(error, scope)(scope, receive, send)
+            await answer(error, scope)(scope, receive, send)
 
 
-def _answer(error: Exception, scope: Scope) -> Response:
+def answer(error: Exception, scope: Scope) -> Response:
+    """The answer to an error that reached the edge; an unexpected one is logged with its traceback."""
     if isinstance(error, errors.ServiceError):
-        return _of_service_error(error)
+        return _of_service_error(error, scope)
     if isinstance(error, HTTPException):
-        return _of_http_exception(error)
+        return _of_http_exception(error, scope)
     _note(error, scope)
-    return _response(errors.Internal(str(error)))
+    return _response(errors.Internal(str(error)), scope)
 
 
 def _note(error: Exception, scope: Scope) -> None:

@@ -6,10 +6,12 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import uvicorn
 import uvloop
+from fastapi.routing import iter_route_contexts
+from starlette.routing import WebSocketRoute
 
 from workbook_lib.kit import logs, telemetry
 from workbook_lib.kit.errors import Unavailable
@@ -32,8 +34,8 @@ _log = get_logger(__name__)
 async def serve(service: Service) -> None:
     """Run `service` until SIGTERM or SIGINT, then drain it.
 
-    Draining: deregister, take no more connections, finish the requests under way (for at most
-    `stop_grace_seconds`), stop workers and gRPC, then resources.
+    Draining: deregister, close WebSockets with 1001, take no more connections, finish the requests under way
+    (for at most `stop_grace_seconds`), stop workers and gRPC, then resources.
 
     Raises OSError when the port is taken, and whatever a resource's start or the registration raises.
     """
@@ -44,7 +46,7 @@ async def serve(service: Service) -> None:
                 uvicorn.Config(
                     service.app,
                     http="httptools",
-                    ws="none",
+                    **_websocket_options(service),
                     lifespan="off",  # the service's lifetime is this function's
                     log_config=None,
                     access_log=False,
@@ -54,10 +56,32 @@ async def serve(service: Service) -> None:
                     timeout_graceful_shutdown=max(1, round(settings.stop_grace_seconds)),
                 ),
                 on_ready=lambda: registration.enter_async_context(_registered(settings)),
-                on_stopping=registration.aclose,
+                on_stopping=lambda: _leave(registration, service),
             )
             with _signals(server):
                 await server.serve(sockets=[listener])
+
+
+def _websocket_options(service: Service) -> dict[str, Any]:
+    """uvicorn's options for WebSockets; a service without any route for one doesn't speak them."""
+    if not any(
+        isinstance(route.original_route, WebSocketRoute) for route in iter_route_contexts(service.app.routes)
+    ):
+        return {"ws": "none"}
+    limits = service.websockets.limits
+    return {
+        "ws": "websockets-sansio",
+        "ws_max_size": limits.max_message_bytes,
+        "ws_ping_interval": limits.ping_seconds,
+        "ws_ping_timeout": limits.pong_seconds,
+        "ws_per_message_deflate": False,  # costs each connection memory, and a bomb is a small message
+    }
+
+
+async def _leave(registration: contextlib.AsyncExitStack, service: Service) -> None:
+    """Nobody is sent here any more; who holds a WebSocket is told to go, since it ends only when told."""
+    await registration.aclose()
+    await service.websockets.stop()
 
 
 class _Server(uvicorn.Server):

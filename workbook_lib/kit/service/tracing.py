@@ -30,18 +30,19 @@ class ServerSpan:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Open the span and pass the request on; `end_server_span` ends it with the answer."""
-        if scope["type"] != "http" or scope["path"] in OPERATIONAL_PATHS:
+        if scope["type"] == "lifespan" or scope["path"] in OPERATIONAL_PATHS:
             await self._app(scope, receive, send)
             return
         carrier = _carrier(scope["headers"])
         parent = telemetry.extract(carrier) if carrier else Context()
         address, port = scope.get("server") or ("", 0)
+        method = scope.get("method", "GET")  # a WebSocket's handshake
         span = self._tracer.start_span(
-            scope["method"],
+            method,
             parent,
             SpanKind.SERVER,
             {
-                "http.request.method": scope["method"],
+                "http.request.method": method,
                 "url.path": scope["path"],
                 "url.scheme": scope["scheme"],
                 "server.address": address,
