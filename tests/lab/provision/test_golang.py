@@ -57,8 +57,13 @@ def test_each_tools_go_mod_names_it_its_version_and_a_go_that_the_wheel_satisfie
     needed = next(line.split()[1] for line in written.splitlines() if line.startswith("go "))
     assert parse_version(CATALOGUE["go"].version) >= parse_version(needed)
     assert CATALOGUE["go"].minimum >= parse_version(needed)
-    assert (MODULES / name / "go.sum").stat().st_size > 10_000
-    assert {"consul": "consul v1.22.7", "jaeger": "jaeger v1.76.0"}[name] in written
+    assert (MODULES / name / "go.sum").stat().st_size > 2_000
+    versions = {
+        "consul": "consul v1.22.7",
+        "jaeger": "jaeger v1.76.0",
+        "victorialogs": "VictoriaLogs v1.52.1",
+    }
+    assert versions[name] in written
 
 
 def test_a_tool_is_built_with_its_linker_flags_and_leaves_only_the_program(

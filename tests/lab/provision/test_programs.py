@@ -27,6 +27,8 @@ REDIS = CATALOGUE["redis"]
         ),
         ("go version go1.26.8 linux/amd64", "1.26.8"),
         ('openjdk version "17.0.15" 2025-04-15\nOpenJDK Runtime Environment (build 17.0.15+6)', "17.0.15"),
+        ("victoria-logs-v1.52.1", "1.52.1"),
+        ("victoria-logs-20260716-022047-tags-v1.52.1-0-g0493641209", "1.52.1"),
         ("a program that tells none", ""),
     ],
 )
@@ -108,3 +110,12 @@ def test_a_named_program_must_exist_be_executable_and_start(
     program.chmod(0o755)
     with pytest.raises(ProvisionError, match="it doesn't start"):
         named_by_user(REDIS)
+
+
+def test_a_program_that_would_start_instead_of_telling_its_version_is_not_asked(
+    cache: Path, script: Script, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+    broker = script("rabbitmq-server", f"touch {started}")
+    assert on_path(CATALOGUE["rabbitmq"]) == broker
+    assert not started.exists()

@@ -40,6 +40,13 @@ GO_TOOLS = {
         3000,
         note="without Jaeger's web page, which its Go module doesn't carry",
     ),
+    "victorialogs": GoTool(
+        "github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs",
+        "-s -w -X github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version=victoria-logs-v"
+        + CATALOGUE["victorialogs"].version,
+        2,
+        600,
+    ),
 }
 
 

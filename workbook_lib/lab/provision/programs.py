@@ -61,8 +61,9 @@ def on_path(entry: Program) -> Path | None:
 
 
 def check(entry: Program, path: Path) -> str:
-    """The program's version ("" when it doesn't tell). Raises `Unusable`."""
-    version = version_of(executable(path), entry.version_arguments)
+    """The program's version ("" when it doesn't tell or can't be asked). Raises `Unusable`."""
+    program = executable(path)
+    version = version_of(program, entry.version_arguments) if entry.version_arguments else ""
     if version and parse_version(version) < entry.minimum:
         needed = ".".join(str(part) for part in entry.minimum)
         raise Unusable(f"it is version {version}, and {entry.title} {needed} or newer is needed")
