@@ -25,7 +25,7 @@ class Handle:
     """One running server or service instance; its addresses raise `LabError` once it has died by itself."""
 
     name: str
-    environment: dict[str, str]
+    environment: dict[str, str] = field(repr=False)
     """What clients need to find it, e.g. CONSUL_HTTP_ADDR."""
     addresses: dict[str, str]
     """Address by role, the main one first."""
@@ -39,6 +39,8 @@ class Handle:
     """Stopped or killed on purpose."""
     folder: Path | None = None
     """Where it keeps its files: its database, the configuration that it was given."""
+    unshared: frozenset[str] = frozenset()
+    """Those of its variables that no service is given unasked."""
 
     @property
     def url(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
@@ -15,7 +15,7 @@ from workbook_lib.lab.handle import Handle, Started
 from workbook_lib.lab.launching import Plan, Run
 from workbook_lib.lab.run_folder import project_root
 from workbook_lib.lab.servers import SERVERS
-from workbook_lib.lab.services import read_spec
+from workbook_lib.lab.services import ServiceSpec, read_spec
 
 __all__ = ["Lab"]
 
@@ -73,18 +73,22 @@ class Lab:
         return self._run.folder.path
 
     async def start(
-        self, *names: str, instances: int = 1, env: Mapping[str, str] | None = None, reload: bool = False
+        self,
+        *names: str,
+        instances: int = 1,
+        env: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+        reload: bool = False,
     ) -> Started:
         """Start servers and services by name, and the servers that services need; wait until all are ready.
 
-        Servers come up together, then the services together. `instances` and `env` are for the services;
-        with `reload` they start anew when their files change. What runs already is left alone. Raises
-        `LabError` when one can't be had or doesn't get ready; nothing of this start is left running then.
+        Servers come up together, then the services together. `instances`, `env` and `arguments` (of their
+        command lines) are for the services; with `reload` they start anew when their files change. What runs
+        already is left alone. Raises `LabError` when one can't be had or doesn't get ready; nothing of this
+        start is left running then.
         """
         specs = [read_spec(self.root, name) for name in dict.fromkeys(names) if name not in SERVERS]
-        servers = dict.fromkeys(
-            [n for n in names if n in SERVERS] + [n for spec in specs for n in spec.needs]
-        )
+        servers = self._servers([n for n in names if n in SERVERS], specs)
         wanted = [(spec, index) for spec in specs for index in range(1, instances + 1)]
         run = await self._opened()
         plans: list[Plan] = []
@@ -94,14 +98,14 @@ class Lab:
                     plans.append(await run.plan_server(name))
                     undo.push_async_callback(plans[-1].handle.stop, ABANDON_SECONDS)
             first_service = len(plans)
-            known = {
-                k: v
-                for handle in (*self.handles, *(p.handle for p in plans))
-                for k, v in handle.environment.items()
-            }
+            known = _known(*self.handles, *(p.handle for p in plans))
             for spec, index in wanted:
                 if not self._is_running(spec.name, index):
-                    plans.append(run.plan_service(spec, index, known | dict(env or {}), reload=reload))
+                    plans.append(
+                        run.plan_service(
+                            spec, index, known | dict(env or {}), reload=reload, arguments=arguments
+                        )
+                    )
                     undo.push_async_callback(plans[-1].handle.stop, ABANDON_SECONDS)
             await run.bring_up(plans[:first_service])
             await run.bring_up(plans[first_service:])
@@ -134,6 +138,31 @@ class Lab:
                 undo.pop_all()
             self._keep([plan])
         return Started([self[name]])
+
+    async def launch(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        service: str,
+        env: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+    ) -> Handle:
+        """Start a version of a service from a checkout of its own: `python -m` the package in `folder`.
+
+        `name` is what the lab calls it. Nothing of the environment but the addresses of the lab's servers
+        and `env` tells it where it belongs. Raises `LabError` as `start` does.
+        """
+        run = await self._opened()
+        spec = ServiceSpec(folder, service, 0, of_project=False)
+        if not self._is_running(name, 1):
+            plan = run.plan_version(name, spec, _known(*self.handles) | dict(env or {}), arguments)
+            async with AsyncExitStack() as undo:
+                undo.push_async_callback(plan.handle.stop, ABANDON_SECONDS)
+                await run.bring_up([plan])
+                undo.pop_all()
+            self._keep([plan])
+        return self[name]
 
     def check(self) -> None:
         """Raise `LabError`, naming it and with the end of its log, when a process has died by itself."""
@@ -173,6 +202,13 @@ class Lab:
                 print("Ended what an earlier run had left:", ", ".join(self._run.folder.reaped))
         return self._run
 
+    def _servers(self, named: list[str], specs: Sequence[ServiceSpec]) -> list[str]:
+        """The servers named, and those needed for which no other one stands."""
+        present = {name for name, _ in self._handles} | set(named)
+        stood_for = {SERVERS[name].stands_for for name in present if name in SERVERS}
+        needed = [name for spec in specs for name in spec.needs if name not in stood_for]
+        return list(dict.fromkeys(named + needed))
+
     def _is_running(self, name: str, index: int) -> bool:
         handle = self._handles.get((name, index))
         return handle is not None and handle.alive
@@ -181,3 +217,13 @@ class Lab:
         for plan in plans:
             self._handles.pop(plan.key, None)  # a restarted one is the last in order
             self._handles[plan.key] = plan.handle
+
+
+def _known(*handles: Handle) -> dict[str, str]:
+    """What any service may know of what runs: addresses, no secrets."""
+    return {
+        name: value
+        for handle in handles
+        for name, value in handle.environment.items()
+        if name not in handle.unshared
+    }

@@ -39,6 +39,8 @@ class Plan:
     argv: Sequence[str]
     env: Mapping[str, str]
     start_seconds: float
+    cwd: Path | None = None
+    """Where it is started; None for the project's root."""
 
 
 class Run:
@@ -58,10 +60,11 @@ class Run:
         """Find the server (or provision it, with progress) and reserve its ports. Raises `LabError`."""
         server = SERVERS[name]
         if external := server.external(os.environ):
-            handle = Handle(name, external, external, note="yours")
+            shown = {k: v for k, v in external.items() if k not in server.secret_variables}
+            handle = Handle(name, external, shown, note="yours", unshared=server.secret_variables)
             return Plan((name, 1), handle, lambda _: server.check(external), (), {}, EXTERNAL_SECONDS)
         try:
-            found = await asyncio.to_thread(_found, name)
+            found = await asyncio.to_thread(_found, server.program)
         except provision.ProvisionError as error:
             raise LabError(str(error)) from error
         ports = self._reserve(server.ports)
@@ -71,7 +74,7 @@ class Run:
         handle = Handle(
             name,
             environment,
-            environment,
+            dict(environment),
             server.grace_seconds,
             note=_notes(ports),
             ports=ports,
@@ -82,6 +85,8 @@ class Run:
         except BaseException:
             handle.release()
             raise
+        environment |= launch.environment
+        handle.unshared = server.secret_variables
         return Plan(
             (name, 1),
             handle,
@@ -91,7 +96,15 @@ class Run:
             server.start_seconds,
         )
 
-    def plan_service(self, spec: ServiceSpec, index: int, env: Mapping[str, str], *, reload: bool) -> Plan:
+    def plan_service(
+        self,
+        spec: ServiceSpec,
+        index: int,
+        env: Mapping[str, str],
+        *,
+        reload: bool,
+        arguments: Sequence[str] = (),
+    ) -> Plan:
         """Reserve the ports of one instance and write down its environment. Raises `LabError`."""
         ports = self._reserve(spec.ports(index))
         numbers = {role: reservation.port for role, reservation in ports.items()}
@@ -105,10 +118,27 @@ class Run:
             (spec.name, index),
             handle,
             partial(check_service, spec, numbers, reload=reload),
-            spec.command(reload=reload),
+            spec.command(reload=reload, arguments=arguments),
             # One database a service, shared by its instances.
             {**env, **spec.environment(numbers, folder)},
             SERVICE_START_SECONDS,
+        )
+
+    def plan_version(
+        self, name: str, spec: ServiceSpec, env: Mapping[str, str], arguments: Sequence[str]
+    ) -> Plan:
+        """Reserve the port of a service from a checkout of its own. Raises `LabError`."""
+        ports = self._reserve(spec.ports(index=2))  # never the well-known one: versions run side by side
+        numbers = {role: reservation.port for role, reservation in ports.items()}
+        handle = Handle(name, {}, {"http": f"http://127.0.0.1:{numbers['http']}"}, ports=ports)
+        return Plan(
+            (name, 1),
+            handle,
+            partial(check_service, spec, numbers, reload=False),
+            spec.command(arguments=arguments),
+            {**env, **spec.environment(numbers, None)},
+            SERVICE_START_SECONDS,
+            spec.folder.resolve().parent,
         )
 
     def plan_app(
@@ -151,7 +181,7 @@ class Run:
                 handle.name,
                 plan.argv,
                 env={**self._env, **plan.env},
-                cwd=self.root,
+                cwd=plan.cwd or self.root,
                 log=self.folder.log_path(handle.name),
             )
         except ProcessError as error:

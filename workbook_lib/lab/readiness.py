@@ -68,13 +68,14 @@ async def _ask(check: Check) -> str | None:
         return f"{error or type(error).__name__}"
 
 
-async def http_get(url: str) -> tuple[int, bytes]:
+async def http_get(url: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
     """GET without proxies; status and body. Raises OSError."""
+    request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - ours, always http
 
     def get() -> tuple[int, bytes]:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(url, timeout=ASK_SECONDS) as answer:
+            with opener.open(request, timeout=ASK_SECONDS) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:

@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class ServiceSpec:
     port: int
     grpc_port: int | None = None
     needs: tuple[str, ...] = ()
+    of_project: bool = True
+    """Whether it is one of `services/`; else its folder is a package on its own, such as a checkout's."""
 
     @property
     def name(self) -> str:
@@ -48,21 +50,24 @@ class ServiceSpec:
         """The name of the instance on this port."""
         return f"{self.service}-{port}"
 
-    def command(self, *, reload: bool) -> list[str]:
+    def command(self, *, reload: bool = False, arguments: Sequence[str] = ()) -> list[str]:
         """`python -m services.<name>`, started again at each change of its files if `reload`."""
-        module = [sys.executable, "-m", f"services.{self.name}"]
+        module = [sys.executable, "-m", f"services.{self.name}" if self.of_project else self.name, *arguments]
         if not reload:
             return module
         watch = [sys.executable, "-m", "watchfiles", "--filter", "python", "--target-type", "command"]
         return [*watch, shlex.join(module), str(self.folder)]
 
-    def environment(self, ports: Mapping[str, int], data_folder: Path) -> dict[str, str]:
-        """What one instance is told: its ports, its name, its own database (unless the user names one)."""
+    def environment(self, ports: Mapping[str, int], data_folder: Path | None) -> dict[str, str]:
+        """What one instance is told: its ports, its name, its own database (unless the user names one).
+
+        Without a data folder nothing is said of a database.
+        """
         prefix = self.name.upper()
         env = {f"{prefix}_PORT": str(ports["http"]), f"{prefix}_INSTANCE": self.instance(ports["http"])}
         if "grpc" in ports:
             env[f"{prefix}_GRPC_PORT"] = str(ports["grpc"])
-        if not os.environ.get("DATABASE_URL"):
+        if data_folder is not None and not os.environ.get("DATABASE_URL"):
             env[f"{prefix}_DATABASE_URL"] = f"sqlite:///{data_folder / f'{self.name}.db'}"
         return env
 

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn, TypeVar, get_args
+from typing import Any, NamedTuple, NoReturn, TypeVar, get_args
 
 from pydantic import SecretStr, ValidationError
 
@@ -141,7 +141,8 @@ class _Layers:
 def _validated(settings_type: type[SettingsT], given: Mapping[str, Given], secrets: set[str]) -> SettingsT:
     origins = {name: source for name, (_, source) in given.items()}
     try:
-        settings = settings_type(**{name: value for name, (value, _) in given.items()})
+        values: dict[str, Any] = {name: value for name, (value, _) in given.items()}
+        settings = settings_type(**values)
     except ValidationError as error:
         of_secret_name = {str(value) for name, (value, _) in given.items() if _is_secret(settings_type, name)}
         # Not `from error`: a traceback would print what a validator says of the value.

@@ -36,6 +36,8 @@ class Launch:
 
     argv: list[str]
     env: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
+    """Those of the server's `variables` that were made up for this start, such as a password."""
 
 
 class Server(ABC):
@@ -51,6 +53,15 @@ class Server(ABC):
     ports: ClassVar[tuple[PortRequest, ...]]
     start_seconds: ClassVar[float] = 20.0
     grace_seconds: ClassVar[float] = 3.0
+    secret_variables: ClassVar[frozenset[str]] = frozenset()
+    """Those of the `variables` that are shown to nobody, and given to no service unasked."""
+    stands_for: ClassVar[str] = ""
+    """The server that this is another kind of: whoever needs that one can do with this."""
+
+    @property
+    def program(self) -> str:
+        """The name under which its program is provisioned."""
+        return self.stands_for or self.name
 
     def external(self, environ: Mapping[str, str]) -> dict[str, str] | None:
         """The addresses of the user's own server, or None when the user has named none."""
