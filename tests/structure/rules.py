@@ -32,7 +32,7 @@ TAUGHT = {
         "redis",
         "sqlalchemy",
     ),
-    *("matplotlib", "psutil", "structlog"),
+    *("matplotlib", "packaging", "psutil", "structlog"),
 }
 CONTRACTS = "services.contracts"
 
