@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from workbook_lib.kit import errors, telemetry
 from workbook_lib.kit.clock import SYSTEM_CLOCK
 from workbook_lib.kit.logs import get_logger
+from workbook_lib.kit.service.media_types import unread_media_type
+from workbook_lib.kit.service.routes import allowed_methods
 
 __all__ = ["UnexpectedErrors", "add_error_handlers", "answer"]
 
@@ -38,6 +40,8 @@ def _of_service_error(error: errors.ServiceError, scope: Scope) -> Response:
 
 
 async def _validation_error(request: Request, raised: Exception) -> Response:
+    if (unread := unread_media_type(request)) is not None:
+        return _response(unread, request.scope)
     problems = cast("RequestValidationError", raised).errors()
     details = [{"field": _field(problem["loc"]), "message": problem["msg"]} for problem in problems]
     return _response(errors.InvalidRequest("The request isn't valid.", details=details), request.scope)
@@ -50,7 +54,10 @@ def _field(location: tuple[str | int, ...]) -> str:
 
 
 async def _http_exception(request: Request, raised: Exception) -> Response:
-    return _of_http_exception(cast("HTTPException", raised), request.scope)
+    response = _of_http_exception(cast("HTTPException", raised), request.scope)
+    if "allow" in response.headers:
+        response.headers["allow"] = allowed_methods(request.app, request.url.path)
+    return response
 
 
 def _of_http_exception(error: HTTPException, scope: Scope) -> Response:

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.types import Scope
 
-__all__ = ["NO_ROUTE", "RouteTemplates"]
+__all__ = ["NO_ROUTE", "RouteTemplates", "allowed_methods"]
 
 NO_ROUTE = "(none)"
 
@@ -35,3 +35,14 @@ class RouteTemplates:
         if len(contexts) > 1:
             contexts = [context for context in contexts if context.path_regex.match(scope["path"])]
         return (contexts[0].path_format if contexts else route.path_format) or NO_ROUTE
+
+
+def allowed_methods(app: FastAPI, path: str) -> str:
+    """The methods of all routes at `path`, for Allow: Starlette itself names the first route's only."""
+    found = {
+        method
+        for context in iter_route_contexts(app.routes)
+        if context.methods and context.path_regex and context.path_regex.match(path)
+        for method in context.methods
+    }
+    return ", ".join(sorted(found))
