@@ -37,7 +37,7 @@ _log = get_logger(__name__)
 
 
 class WebSocketLimits(NamedTuple):
-    """What the server enforces on each connection: a longer message closes it with 1009, no pong with 1011."""
+    """What the server enforces: a longer message closes the connection with 1009, no pong with 1011."""
 
     max_message_bytes: int = 65_536
     ping_seconds: float = 20.0
