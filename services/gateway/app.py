@@ -141,7 +141,7 @@ def build(settings: GatewaySettings, clients: Clients | None = None) -> Service:
     """The service, not started."""
     service = Service(settings, title="Gateway")
     if clients is None:
-        directory = Directory(settings.consul_http_addr)
+        directory = Directory(settings.consul_http_addr, token=settings.consul_token)
         service.add_resource(directory)
         clients = connect(settings, directory)
     for client in clients:

@@ -42,7 +42,7 @@ def build(settings: OrdersSettings, clients: Clients | None = None) -> Service:
     """The service, not started."""
     service = Service(settings, title="Orders")
     if clients is None:
-        directory = Directory(settings.consul_http_addr)
+        directory = Directory(settings.consul_http_addr, token=settings.consul_token)
         service.add_resource(directory)
         service.add_resource(Topics(settings.kafka_bootstrap_servers, topics.PARTITIONS))
         clients = connect(settings, directory)

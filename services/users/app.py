@@ -131,7 +131,7 @@ def build(settings: UsersSettings, clients: Clients | None = None) -> Service:
     """The service, not started."""
     service = Service(settings, title="Users")
     if clients is None:
-        directory = Directory(settings.consul_http_addr)
+        directory = Directory(settings.consul_http_addr, token=settings.consul_token)
         service.add_resource(directory)
         orders = directory.find(names.ORDERS, settings.orders_url)
         clients = Clients(RpcClient(orders, OrderServiceStub, timeout_seconds=settings.order_timeout_seconds))

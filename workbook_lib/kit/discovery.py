@@ -148,8 +148,8 @@ class Directory:
     A resource; start it before the clients that use what it found.
     """
 
-    def __init__(self, consul_url: str | None) -> None:
-        self._consul = Consul(consul_url) if consul_url else None
+    def __init__(self, consul_url: str | None, *, token: str | None = None) -> None:
+        self._consul = Consul(consul_url, token=token) if consul_url else None
         self._subscribers: list[Subscriber] = []
 
     def find(self, service: str, fixed_url: str) -> Instances:

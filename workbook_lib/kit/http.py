@@ -16,6 +16,7 @@ __all__ = ["HttpClient"]
 
 class _Options(TypedDict, total=False):
     json: Any
+    content: bytes
     headers: Mapping[str, str]
     params: Mapping[str, str | int | float | bool]
 

@@ -145,6 +145,16 @@ def _bound_socket(settings: ServiceSettings) -> socket.socket:
     return listener
 
 
+def _meta(settings: ServiceSettings) -> dict[str, str]:
+    """What Consul is told of the instance besides its address."""
+    known = {
+        "environment": settings.environment,
+        "deployment": settings.deployment,
+        "grpc_port": settings.grpc_port,
+    }
+    return {name: str(value) for name, value in known.items() if value is not None}
+
+
 @contextlib.asynccontextmanager
 async def _registered(settings: ServiceSettings) -> AsyncIterator[None]:
     """In Consul while open; nothing at all without Consul's address."""
@@ -159,14 +169,16 @@ async def _registered(settings: ServiceSettings) -> AsyncIterator[None]:
         service=settings.service,
         address=settings.host,
         port=settings.port,
-        meta={"grpc_port": str(settings.grpc_port)} if settings.grpc_port else {},
+        meta=_meta(settings),
         check=HttpCheck(
             url=f"http://{settings.host}:{settings.port}/health",
             interval_seconds=settings.check_interval_seconds,
             passing_at_first=True,  # it is listening, and its resources have started
         ),
     )
-    async with Consul(settings.consul_http_addr, timeout_seconds=_CONSUL_SECONDS) as consul:
+    async with Consul(
+        settings.consul_http_addr, token=settings.consul_token, timeout_seconds=_CONSUL_SECONDS
+    ) as consul:
         await consul.register(registration)
         _log.info("registered", consul=settings.consul_http_addr)
         try:

@@ -18,7 +18,7 @@ class Consul(Server):
 
     name = "consul"
     title = "Consul"
-    variables: ClassVar = ("CONSUL_HTTP_ADDR",)
+    variables: ClassVar[tuple[str, ...]] = ("CONSUL_HTTP_ADDR",)
     ports: ClassVar = (
         PortRequest("http", 8500),
         PortRequest("dns", 8600, udp=True),

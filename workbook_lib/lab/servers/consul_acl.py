@@ -24,7 +24,7 @@ class ConsulAcl(Consul):
 
     name = "consul-acl"
     title = "Consul with ACLs"
-    variables: ClassVar = ("CONSUL_HTTP_ADDR", "CONSUL_HTTP_TOKEN")
+    variables: ClassVar[tuple[str, ...]] = ("CONSUL_HTTP_ADDR", "CONSUL_HTTP_TOKEN")
     secret_variables: ClassVar = frozenset({"CONSUL_HTTP_TOKEN"})
     stands_for: ClassVar = "consul"
 
