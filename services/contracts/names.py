@@ -2,7 +2,7 @@
 
 from typing import Final
 
-__all__ = ["AUDIT_LOG", "GATEWAY", "INVENTORY", "ORDERS", "REPORTS", "USERS", "WELCOME"]
+__all__ = ["AUDIT_LOG", "GATEWAY", "INVENTORY", "ORDERS", "PRODUCTS", "REPORTS", "SHOP", "USERS", "WELCOME"]
 
 WELCOME: Final = "welcome"
 GATEWAY: Final = "gateway"
@@ -11,3 +11,5 @@ ORDERS: Final = "order-service"
 INVENTORY: Final = "inventory-service"
 AUDIT_LOG: Final = "audit-log"
 REPORTS: Final = "reports"
+PRODUCTS: Final = "product-service"
+SHOP: Final = "shop"

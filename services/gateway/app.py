@@ -12,7 +12,10 @@ from pydantic import BaseModel, JsonValue
 from services.contracts import inventory_pb2, names, orders_pb2
 from services.contracts.inventory_pb2_grpc import InventoryServiceStub
 from services.contracts.orders_pb2_grpc import OrderServiceStub
+from services.gateway.live import LiveService, live_routes
 from services.gateway.settings import GatewaySettings
+from services.gateway.upload_store import UploadStore
+from services.gateway.uploads import upload_routes
 from services.gateway.transcoded import contract_routes
 from workbook_lib.kit.discovery import Directory
 from workbook_lib.kit.http import HttpClient
@@ -146,6 +149,9 @@ def build(settings: GatewaySettings, clients: Clients | None = None) -> Service:
         clients = connect(settings, directory)
     for client in clients:
         service.add_resource(client)
+    shop = LiveService(settings, names.SHOP, settings.shop_url)
+    service.add_resource(shop)
+    service.app.include_router(live_routes(shop))
     service.app.include_router(user_routes(clients.users))
     service.app.include_router(order_routes(clients.orders))
     service.app.include_router(inventory_routes(clients.inventory))

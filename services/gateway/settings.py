@@ -1,15 +1,19 @@
 """Settings of the gateway."""
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.contracts import names
-from workbook_lib.kit.settings import ServiceSettings
+from workbook_lib.kit.settings import WithRedis
 
 __all__ = ["GatewaySettings"]
 
+_LOCALES = Path(__file__).resolve().parents[2] / "data" / "locales"
 
-class GatewaySettings(ServiceSettings):
+
+class GatewaySettings(WithRedis):
     """Settings of the gateway. The addresses count only without Consul."""
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
@@ -21,4 +25,27 @@ class GatewaySettings(ServiceSettings):
     inventory_url: str = Field(
         default="127.0.0.1:50053", description="inventory's gRPC address, without Consul"
     )
+    shop_url: str = Field(default="http://127.0.0.1:8090", description="the shop's base URL, without Consul")
     timeout_seconds: float = Field(default=3.0, gt=0, description="deadline of each call to a service behind")
+    gzip_minimum_bytes: int = Field(
+        default=1024, ge=0, description="least answer that is compressed; 0: none"
+    )
+    allowed_origins: list[str] = Field(
+        default=["http://127.0.0.1:8080", "http://localhost:8080"],
+        description="origins whose pages may open WebSockets, a JSON list",
+    )
+    locale_folder: Path = Field(default=_LOCALES, description="catalogues of translations")
+    upload_folder: Path = Field(default=Path(".workbook/uploads"), description="where uploads are kept")
+    max_upload_bytes: int = Field(default=268_435_456, ge=0, description="largest file that is taken")
+    upload_seconds: float = Field(default=120, gt=0, description="how long an upload may take")
+    upload_pause_seconds: float = Field(default=10, gt=0, description="longest pause in an upload")
+    room_message_bytes: int = Field(default=4096, ge=1, description="longest WebSocket message")
+    room_backlog: int = Field(default=64, ge=1, description="messages that wait for a slow reader of a room")
+    room_ping_seconds: float = Field(default=20, gt=0, description="how often a quiet WebSocket is pinged")
+    stock_ttl_seconds: float = Field(default=30, ge=0, description="how long stock is cached; 0: not at all")
+    stock_stale_seconds: float = Field(
+        default=0, ge=0, description="how long after that it may be shown stale"
+    )
+    stock_protected: bool = Field(
+        default=True, description="one load at a time for a cold entry; false only to see a stampede"
+    )
