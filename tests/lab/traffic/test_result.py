@@ -69,3 +69,9 @@ def test_the_timeline_is_ordered_by_start():
     result = LoadResult.from_wire("", {**columns, "seconds": 1.0, "reasons": {"timeout": 1}})
     assert result.timeline == (Sample(0.1, 2.0, 0), Sample(0.2, 1.0, 200))
     assert [sample.ok for sample in result.timeline] == [False, True]
+
+
+def test_samples_keep_the_label_that_their_answers_carried():
+    wire = {"start_seconds": [0.2, 0.1], "latency_ms": [1.0, 2.0], "status": [200, 200], "label": ["b", "a"]}
+    result = LoadResult.from_wire("one", {**wire, "seconds": 1.0, "reasons": {}})
+    assert [sample.label for sample in result.timeline] == ["a", "b"]

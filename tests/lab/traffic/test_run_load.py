@@ -115,6 +115,17 @@ async def test_method_body_and_headers_are_sent(server: Server):
     assert result.statuses == {201: 1}
 
 
+async def test_each_sample_is_labelled_with_the_header_that_was_asked_for(server: Server):
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text="ok", headers={"X-Version": "1.2"})
+
+    server.handler = answer
+    labelled = await run_load(server.url, concurrency=1, max_requests=2, label_header="x-version")
+    assert [sample.label for sample in labelled.timeline] == ["1.2", "1.2"]
+    unasked = await run_load(server.url, concurrency=1, max_requests=1)
+    assert [sample.label for sample in unasked.timeline] == [""]
+
+
 async def test_the_number_of_requests_is_bounded(server: Server):
     assert (await run_load(server.url, seconds=30, max_requests=25)).requests == len(server.requests) == 25
 

@@ -3,6 +3,7 @@
 from workbook_lib.lab.show.charts import bars, latency_histogram, timeline
 from workbook_lib.lab.show.code import source
 from workbook_lib.lab.show.output import Picture, Shown
+from workbook_lib.lab.show.rates import rates
 from workbook_lib.lab.show.records import log_lines, tree
 from workbook_lib.lab.show.servicemap import service_map
 from workbook_lib.lab.show.tables import table
@@ -14,6 +15,7 @@ __all__ = [
     "bars",
     "latency_histogram",
     "log_lines",
+    "rates",
     "service_map",
     "source",
     "table",

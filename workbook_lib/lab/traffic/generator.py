@@ -40,6 +40,8 @@ class LoadPlan:
     warmup_seconds: float = 0.0
     max_requests: int = 100_000
     timeout_seconds: float = 5.0
+    label_header: str = ""
+    """The header of the answer that tells samples apart, such as X-Version."""
 
     def __post_init__(self) -> None:
         bounds: dict[str, tuple[float, float, float]] = {
@@ -70,21 +72,24 @@ class Recorder:
     def __init__(self) -> None:
         self.began = self.ended = time.perf_counter()
         self._columns: dict[str, list[float]] = {"start_seconds": [], "latency_ms": [], "status": []}
+        self._labels: list[str] = []
         self._reasons: Counter[str] = Counter()
 
-    def add(self, due: float, status: int, reason: str) -> None:
+    def add(self, due: float, status: int, reason: str, label: str = "") -> None:
         """Note a request that just ended and was due at `due` (on time.perf_counter)."""
         self.ended = time.perf_counter()
         self._columns["start_seconds"].append(round(due - self.began, 6))
         self._columns["latency_ms"].append(round((self.ended - due) * 1000, 3))
         self._columns["status"].append(status)
+        self._labels.append(label)
         if reason:
             self._reasons[reason] += 1
 
     def to_wire(self) -> dict[str, Any]:
         """The columns, the seconds until the last answer, and the commonest reasons of failures."""
         reasons = dict(self._reasons.most_common(DISTINCT_REASONS))
-        return {**self._columns, "seconds": self.ended - self.began, "reasons": reasons}
+        labels = {"label": self._labels} if any(self._labels) else {}
+        return {**self._columns, **labels, "seconds": self.ended - self.began, "reasons": reasons}
 
 
 async def generate(plan: LoadPlan) -> dict[str, Any]:
@@ -125,15 +130,16 @@ async def _open(session: aiohttp.ClientSession, plan: LoadPlan, recorder: Record
 
 
 async def _send(session: aiohttp.ClientSession, plan: LoadPlan, due: float, recorder: Recorder) -> None:
-    status, reason = 0, ""
+    status, reason, label = 0, "", ""
     try:
         async with session.request(plan.method, plan.url, json=plan.json, headers=plan.headers) as answer:
             await answer.read()
             status = answer.status
+            label = answer.headers.get(plan.label_header, "") if plan.label_header else ""
             if status >= 400:
                 reason = f"{status} {answer.reason}"
     except TimeoutError:
         reason = f"no answer within {plan.timeout_seconds:g} s"
     except (aiohttp.ClientError, OSError) as error:
         reason = f"{type(error).__name__}: {error}"
-    recorder.add(due, status, reason)
+    recorder.add(due, status, reason, label)

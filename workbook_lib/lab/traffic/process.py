@@ -39,11 +39,13 @@ async def run_load(
     warmup_seconds: float = 0.0,
     max_requests: int = 100_000,
     timeout_seconds: float = 5.0,
+    label_header: str = "",
 ) -> LoadResult:
     """Send requests for `seconds`, at most `max_requests` of them, and return every latency.
 
     With `rate` (a second) the model is open, without it closed with `concurrency` clients; see `LoadPlan`. A
-    request fails without an answer in `timeout_seconds` and with one of 400 and above. Raises ValueError for
+    request fails without an answer in `timeout_seconds` and with one of 400 and above. Each sample is
+    labelled with the `label_header` of its answer, X-Version for example. Raises ValueError for
     a plan out of bounds and TrafficError when the process that sends them fails.
     """
     plan = LoadPlan(
@@ -57,6 +59,7 @@ async def run_load(
         warmup_seconds=warmup_seconds,
         max_requests=max_requests,
         timeout_seconds=timeout_seconds,
+        label_header=label_header,
     )
     bound = START_SECONDS + plan.warmup_seconds + plan.seconds + 2 * plan.timeout_seconds
     async with _traffic_process() as process:

@@ -12,11 +12,12 @@ __all__ = ["LoadResult", "Sample"]
 
 
 class Sample(NamedTuple):
-    """One request. `status` is 0 when no answer came."""
+    """One request. `status` is 0 when no answer came; `label` is what the plan's header said of it."""
 
     start_seconds: float
     latency_ms: float
     status: int
+    label: str = ""
 
     @property
     def ok(self) -> bool:
@@ -40,9 +41,9 @@ class LoadResult:
     @classmethod
     def from_wire(cls, what: str, answer: Mapping[str, Any]) -> LoadResult:
         """Read what the traffic process reports (columns, one entry a request)."""
-        columns = zip(answer["start_seconds"], answer["latency_ms"], answer["status"], strict=True)
-        timeline = sorted(Sample(start, latency, status) for start, latency, status in columns)
-        return cls(what, answer["seconds"], tuple(timeline), answer["reasons"])
+        labels = answer.get("label") or [""] * len(answer["status"])
+        columns = zip(answer["start_seconds"], answer["latency_ms"], answer["status"], labels, strict=True)
+        return cls(what, answer["seconds"], tuple(sorted(map(Sample._make, columns))), answer["reasons"])
 
     @property
     def requests(self) -> int:
