@@ -119,7 +119,7 @@ async def test_each_sample_is_labelled_with_the_header_that_was_asked_for(server
     async def answer(_: web.Request) -> web.Response:
         return web.Response(text="ok", headers={"X-Version": "1.2"})
 
-    server.handler = answer
+    server.answer = answer
     labelled = await run_load(server.url, concurrency=1, max_requests=2, label_header="x-version")
     assert [sample.label for sample in labelled.timeline] == ["1.2", "1.2"]
     unasked = await run_load(server.url, concurrency=1, max_requests=1)
