@@ -14,9 +14,9 @@ from services.contracts.inventory_pb2_grpc import InventoryServiceStub
 from services.contracts.orders_pb2_grpc import OrderServiceStub
 from services.gateway.live import LiveService, live_routes
 from services.gateway.settings import GatewaySettings
+from services.gateway.transcoded import contract_routes
 from services.gateway.upload_store import UploadStore
 from services.gateway.uploads import upload_routes
-from services.gateway.transcoded import contract_routes
 from workbook_lib.kit.discovery import Directory
 from workbook_lib.kit.http import HttpClient
 from workbook_lib.kit.rpc import RpcClient
@@ -151,9 +151,12 @@ def build(settings: GatewaySettings, clients: Clients | None = None) -> Service:
         service.add_resource(client)
     shop = LiveService(settings, names.SHOP, settings.shop_url)
     service.add_resource(shop)
+    uploads = UploadStore(settings.upload_folder, settings.max_upload_bytes)
+    service.add_resource(uploads)
     service.app.include_router(live_routes(shop))
     service.app.include_router(user_routes(clients.users))
     service.app.include_router(order_routes(clients.orders))
     service.app.include_router(inventory_routes(clients.inventory))
     service.app.include_router(contract_routes(clients.orders, clients.inventory))
+    service.app.include_router(upload_routes(settings, uploads))
     return service

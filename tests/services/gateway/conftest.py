@@ -1,8 +1,15 @@
-"""The gateway before real services on local ports; only Kafka and Redis are away."""
+"""The gateway before real services on local ports (only Kafka and Redis are away), and as a process of its own."""
 
 import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import httpx2
 import pytest
 import uvicorn
 
@@ -67,9 +74,89 @@ async def people(tmp_path, free_port, desk):
 
 
 @pytest.fixture
-async def edge(running, people, desk, shelves):
+async def edge(running, tmp_path, people, desk, shelves):
     clients = gateway.Clients(
         HttpClient(people), RpcClient(desk, OrderServiceStub), RpcClient(shelves, InventoryServiceStub)
     )
-    async with running(gateway.build(GatewaySettings(), clients)) as client:
+    async with running(gateway.build(GatewaySettings(upload_folder=tmp_path / "uploads"), clients)) as client:
         yield client
+
+
+class GatewayProcess:
+    """`python -m services.gateway` on a free port, its output in a file."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.origin = self.url
+        self.folder = folder
+        self._log = folder / f"gateway-{port}.log"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def lines(self, event: str) -> list[dict]:
+        records = (json.loads(line) for line in self.log.splitlines() if line.startswith("{"))
+        return [record for record in records if record["event"] == event]
+
+    async def start(self, **settings: str) -> None:
+        """Start it and wait until /health answers; `settings` are those of the gateway."""
+        environment = {f"GATEWAY_{name}".upper(): value for name, value in settings.items()}
+        defaults = {
+            "GATEWAY_PORT": str(self.port),
+            "GATEWAY_UPLOAD_FOLDER": str(self.folder / "uploads"),
+            "GATEWAY_ALLOWED_ORIGINS": json.dumps([self.origin]),
+            "GATEWAY_REDIS_URL": "redis://127.0.0.1:1/0",
+            "GATEWAY_ENVIRONMENT": "prod",
+        }
+        with self._log.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "services.gateway",
+                env={**os.environ, **defaults, **environment},
+                stdout=output,
+                stderr=output,
+            )
+        async with asyncio.timeout(30), httpx2.AsyncClient(trust_env=False) as client:
+            while self._process.returncode is None:
+                with contextlib.suppress(httpx2.TransportError):
+                    await client.get(f"{self.url}/health")
+                    return
+                await asyncio.sleep(0.05)
+        raise AssertionError(self.log)
+
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send it a signal and wait for its end; its exit status."""
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+        async with asyncio.timeout(20):
+            return await self._process.wait()
+
+
+@pytest.fixture
+async def gateways(free_port, tmp_path):
+    """Makes gateway processes, not started; they end with the test."""
+    made = []
+
+    def make() -> GatewayProcess:
+        made.append(GatewayProcess(free_port(), tmp_path))
+        return made[-1]
+
+    yield make
+    for process in made:
+        if hasattr(process, "_process"):
+            await process.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+async def gateway_process(gateways):
+    """One, started."""
+    process = gateways()
+    await process.start()
+    return process
