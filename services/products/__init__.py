@@ -1,0 +1,3 @@
+"""The products service: the catalogue, with the whole of REST."""
+
+__all__: list[str] = []
