@@ -79,3 +79,29 @@ def test_a_status_without_an_error_of_its_own_is_the_plain_kind_of_its_class(sta
     error = errors.of_status(status, "unusual")
     assert isinstance(error, kind)
     assert (error.status, error.code) == (status, status * 100 + 1)
+
+
+def test_the_catalogue_lists_every_kind_once_in_the_order_of_codes():
+    listed = [kind for kind in errors.catalogue() if getattr(errors, kind.name, None) is not None]
+    assert [kind.code for kind in listed] == sorted({kind.code for kind in KINDS})
+    conflict = next(kind for kind in listed if kind.name == "Conflict")
+    assert conflict == (
+        40901,
+        409,
+        "Conflict",
+        False,
+        "The request contradicts the present state; repeating it unchanged won't help.",
+    )
+
+
+def test_a_services_own_code_joins_the_catalogue_and_an_inherited_one_does_not():
+    class SoldOut(errors.Conflict):
+        """Nothing is left."""
+
+        code = 40999
+
+    class SoldOutForever(SoldOut):
+        """The same to a caller."""
+
+    (own,) = [kind for kind in errors.catalogue() if kind.code == 40999]
+    assert (own.name, own.status, own.meaning) == ("SoldOut", 409, "Nothing is left.")

@@ -21,9 +21,10 @@ A code is its status times 100 plus a number of the service's own (1 is the plai
 subclass with 40902, and callers that don't know it still see a conflict.
 """
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -34,6 +35,7 @@ __all__ = [
     "DeadlineExceeded",
     "DependencyFailed",
     "ErrorBody",
+    "ErrorKind",
     "Forbidden",
     "Internal",
     "InvalidRequest",
@@ -47,6 +49,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "UnsupportedMediaType",
+    "catalogue",
     "error_body",
     "from_body",
     "of_status",
@@ -253,3 +256,37 @@ def from_body(status: int, body: Mapping[str, Any]) -> ServiceError:
     if isinstance(code, int) and code // 100 == status:
         error.code = code
     return error
+
+
+class ErrorKind(NamedTuple):
+    """One line of the catalogue: what a code means, and whether sending the same again can help."""
+
+    code: int
+    status: int
+    name: str
+    retryable: bool
+    meaning: str
+
+
+def catalogue() -> list[ErrorKind]:
+    """Every code that this process can answer with, in order; services' own as far as they are imported.
+
+    Read from the classes, so that it can't say anything else than the services do.
+    """
+    return sorted(
+        ErrorKind(
+            kind.code,
+            kind.status,
+            kind.__name__,
+            kind.retryable,
+            (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " "),
+        )
+        for kind in _kinds(ServiceError)
+    )
+
+
+def _kinds(base: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    for kind in base.__subclasses__():
+        if "code" in vars(kind):  # one that inherits its code means nothing else to a caller
+            yield kind
+        yield from _kinds(kind)
