@@ -1,0 +1,55 @@
+"""SQL injection tried on a live route, as an attacker would who sees answers only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import httpx2
+
+__all__ = ["Attempt", "try_injection"]
+
+ANSWER_SECONDS: Final = 5.0
+SHOWN_CHARACTERS: Final = 120
+NOBODY: Final = "nobody-has-this"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One payload and its answer; `weakness` is empty where it was refused or taken as a plain value."""
+
+    attack: str
+    payload: str
+    status: int
+    answer: str
+    weakness: str
+
+
+def try_injection(url: str, parameter: str, *, union: str = "") -> list[Attempt]:
+    """Attack one query parameter of a GET route with values that are harmless unless they become SQL.
+
+    Each begins with a value that nobody has, so a route that takes it as a value answers as it answers that.
+    Other content means that its condition was executed; a 5xx, that its quote broke a statement; a 4xx is a
+    refusal. `union` is what an attacker would read from elsewhere, e.g. "SELECT email, 1 FROM users".
+    """
+    payloads = {
+        "lone quote": f"{NOBODY}'",
+        "always true": f"{NOBODY}' OR '1'='1",
+        "comment": f"{NOBODY}' OR 1=1 --",
+        "second statement": f"{NOBODY}'; SELECT 1 --",
+    } | ({"another table": f"{NOBODY}' UNION {union} --"} if union else {})
+    with httpx2.Client(timeout=ANSWER_SECONDS) as client:
+        plain = client.get(url, params={parameter: NOBODY})
+        return [
+            _judged(attack, payload, client.get(url, params={parameter: payload}), plain)
+            for attack, payload in payloads.items()
+        ]
+
+
+def _judged(attack: str, payload: str, answer: httpx2.Response, plain: httpx2.Response) -> Attempt:
+    weakness = ""
+    if answer.status_code >= 500:
+        weakness = "its quote broke a statement"
+    elif answer.status_code < 400 and answer.content != plain.content:
+        weakness = "its condition was executed"
+    return Attempt(attack, payload, answer.status_code, answer.text[:SHOWN_CHARACTERS], weakness)
