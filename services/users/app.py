@@ -2,20 +2,21 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Cookie, Form, Header, Path, Query, Response
 from grpc.aio import ServicerContext
 from pydantic import BaseModel, Field
 
 from services.contracts import names, orders_pb2, users_pb2, users_pb2_grpc
 from services.contracts.orders_pb2_grpc import OrderServiceStub
-from services.users.domain import NewUser, User, with_id
+from services.users.domain import NewUser, NewUserForm, User, with_id
 from services.users.profiles import Profiles
 from services.users.settings import UsersSettings
 from services.users.store import Base, UserStore
 from workbook_lib.kit.cache import Cache
 from workbook_lib.kit.discovery import Directory
+from workbook_lib.kit.errors import Conflict
 from workbook_lib.kit.rpc import RpcClient, RpcServer
-from workbook_lib.kit.service import Service
+from workbook_lib.kit.service import Service, error_answers
 from workbook_lib.kit.storage import Database
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Clients", "UsersRpc", "build"]
 
 UserId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+PageSize = Annotated[int, Field(ge=1, le=100)]
 
 
 class Clients(NamedTuple):
@@ -84,21 +86,49 @@ def user_routes(store: UserStore, profiles: Profiles) -> APIRouter:
     router = APIRouter(prefix="/users")
 
     @router.get("")
-    async def list_users(limit: Annotated[int, Query(ge=1, le=100)] = 20, after: str = "") -> UserPage:
-        users = await store.page(limit + 1, after)  # One more tells whether there is another page.
-        shown = users[:limit]
-        return UserPage(users=shown, next=shown[-1].id if len(users) > limit else None)
+    async def list_users(
+        limit: Annotated[PageSize | None, Query(description="by default the cookie's page_size")] = None,
+        after: Annotated[
+            str, Query(pattern=r"^[A-Za-z0-9_-]{0,64}$", description="`next` of the page before")
+        ] = "",
+        page_size: Annotated[PageSize, Cookie(description="how many users this reader likes to see")] = 20,
+    ) -> UserPage:
+        """Some users, in the order of their ids."""
+        size = page_size if limit is None else limit
+        users = await store.page(size + 1, after)  # One more tells whether there is another page.
+        shown = users[:size]
+        return UserPage(users=shown, next=shown[-1].id if len(users) > size else None)
 
     @router.get("/{user_id}")
     async def get_user(user_id: UserId) -> UserView:
         user, source = await profiles.get(user_id)
         return UserView(**user.model_dump(), source=source)
 
-    @router.post("", status_code=201)
-    async def register(new: NewUser) -> User:
+    async def add(new: NewUser, response: Response) -> User:
         user = with_id(new)
         await store.add(user)
+        response.headers["Location"] = f"/users/{user.id}"
         return user
+
+    @router.post("", status_code=201, response_model=User, responses=error_answers(Conflict))
+    async def register(
+        new: NewUser, response: Response, prefer: Annotated[str, Header(max_length=200)] = ""
+    ) -> User | Response:
+        """A new user from JSON; `Prefer: return=minimal` spares the body of the answer (RFC 7240)."""
+        user = await add(new, response)
+        if "return=minimal" not in prefer.replace(" ", "").split(","):
+            return user
+        headers = {"Location": response.headers["Location"], "Preference-Applied": "return=minimal"}
+        return Response(status_code=201, headers=headers)
+
+    @router.post("/form", status_code=201, responses=error_answers(Conflict))
+    async def register_form(new: Annotated[NewUserForm, Form()], response: Response) -> User:
+        """A new user from the fields of an HTML form; the rules are the same.
+
+        A path of its own, because what reads JSON alone can't be reached by a form on a foreign page: for
+        that, a browser asks first (CORS).
+        """
+        return await add(new, response)
 
     return router
 
@@ -107,7 +137,7 @@ def order_routes(profiles: Profiles, orders: "RpcClient[OrderServiceAsyncStub]")
     """Order in a user's name."""
     router = APIRouter(prefix="/users")
 
-    @router.post("/{user_id}/orders", status_code=201)
+    @router.post("/{user_id}/orders", status_code=201, responses=error_answers(Conflict))
     async def place_order(user_id: UserId, new: NewOrder) -> OrderView:
         user = (await profiles.get(user_id)).user
         request = orders_pb2.PlaceOrderRequest(user_id=user.id, sku=new.sku, quantity=new.quantity)

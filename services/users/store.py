@@ -2,8 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select
+from sqlalchemy import ForeignKey, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -11,7 +12,7 @@ from services.users.domain import User
 from workbook_lib.kit.errors import Conflict, NotFound
 from workbook_lib.kit.storage import Database
 
-__all__ = ["Base", "UserStore"]
+__all__ = ["Base", "Credential", "UserStore"]
 
 
 class Base(DeclarativeBase):
@@ -33,24 +34,44 @@ class UserRow(Base):
         return User(id=self.id, name=self.name, email=self.email, age=self.age)
 
 
-class UserStore:
-    """Users. As a resource it fills an empty database from `seed_file` at start."""
+class CredentialRow(Base):
+    """How a user logs in. A table of its own: what reads profiles, or caches them, never holds a hash."""
 
-    def __init__(self, database: Database, seed_file: Path | None = None) -> None:
+    __tablename__ = "credentials"
+
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    password_hash: Mapped[str]
+
+
+class Credential(NamedTuple):
+    """A user, and the hash that a password has to match."""
+
+    user: User
+    password_hash: str
+
+
+class UserStore:
+    """Users. As a resource it fills an empty database at start: from `seed_file`, passwords from another."""
+
+    def __init__(
+        self, database: Database, seed_file: Path | None = None, credentials_file: Path | None = None
+    ) -> None:
         self._database = database
         self._seed_file = seed_file
+        self._credentials_file = credentials_file
 
     async def start(self) -> None:
         """Load the seed when there are no users yet."""
-        if self._seed_file is None:
+        users = [User.model_validate(item).model_dump() for item in _read(self._seed_file)]
+        if not users:
             return
-        users = [
-            User.model_validate(item) for item in json.loads(self._seed_file.read_text(encoding="utf-8"))
-        ]
+        credentials = _read(self._credentials_file)
         try:
             async with self._database.session() as session:
                 if await session.scalar(select(UserRow.id).limit(1)) is None:
-                    await session.execute(insert(UserRow), [user.model_dump() for user in users])
+                    await session.execute(insert(UserRow), users)
+                    if credentials:
+                        await session.execute(insert(CredentialRow), credentials)
         except IntegrityError:
             pass  # Another instance on the same database was faster.
 
@@ -71,10 +92,30 @@ class UserStore:
         async with self._database.session() as session:
             return [row.user() for row in await session.scalars(query)]
 
-    async def add(self, user: User) -> None:
-        """Store a new user. Raises Conflict when the e-mail address is taken."""
+    async def add(self, user: User, password_hash: str | None = None) -> None:
+        """Store a new user, with a password if one is given. Raises Conflict when the e-mail address is taken."""
         try:
             async with self._database.session() as session:
                 await session.execute(insert(UserRow).values(user.model_dump()))
+                if password_hash is not None:
+                    row = {"user_id": user.id, "password_hash": password_hash}
+                    await session.execute(insert(CredentialRow).values(row))
         except IntegrityError as error:
             raise Conflict(f"{user.email} is registered already") from error
+
+    async def credential(self, email: str) -> Credential | None:
+        """How the user with this address logs in; None when there is none, or without a password."""
+        query = select(UserRow, CredentialRow).join(CredentialRow).where(UserRow.email == email)
+        async with self._database.session() as session:
+            found = (await session.execute(query)).first()
+            return Credential(found[0].user(), found[1].password_hash) if found else None
+
+    async def replace_hash(self, user_id: str, old: str, new: str) -> None:
+        """Store a new hash of the same password, unless the password was changed meanwhile."""
+        rows = update(CredentialRow).where(CredentialRow.user_id == user_id, CredentialRow.password_hash == old)
+        async with self._database.session() as session:
+            await session.execute(rows.values(password_hash=new))
+
+
+def _read(file: Path | None) -> list[dict[str, Any]]:
+    return json.loads(file.read_text(encoding="utf-8")) if file else []

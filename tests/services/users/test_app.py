@@ -1,5 +1,7 @@
 """The user service, on a real database, a real Redis and real gRPC."""
 
+import json
+
 import pytest
 
 from services.contracts import orders_pb2, orders_pb2_grpc, users_pb2
@@ -98,6 +100,56 @@ async def test_a_user_without_name_and_with_a_wrong_address_is_told_both(users):
     body = answer.json()
     assert (answer.status_code, body["code"]) == (400, 40001)
     assert {detail["field"] for detail in body["details"]} == {"name", "email"}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"name": " "}, {"name": "a\x00b"}, {"name": "\ud800"}, {"age": "42"}, {"age": 2**70}]
+)
+async def test_a_wrong_value_is_a_400_that_names_its_field(users, wrong):
+    answer = await users.post(
+        "/users",
+        content=json.dumps({"name": "Zoe", "email": "zoe@example.com"} | wrong),
+        headers={"Content-Type": "application/json"},
+    )
+    assert (answer.status_code, [each["field"] for each in answer.json()["details"]]) == (400, list(wrong))
+
+
+async def test_a_form_registers_a_user_by_the_same_rules(users):
+    form = {"name": "Zoe", "email": "Zoe@example.com", "age": "42"}
+    created = await users.post("/users/form", data=form)
+    assert (created.status_code, created.json()["age"]) == (201, 42)
+    assert (await users.get(created.headers["location"])).json()["email"] == "zoe@example.com"
+    refused = await users.post("/users/form", data={"email": "nowhere", "age": "old"})
+    assert {each["field"] for each in refused.json()["details"]} == {"name", "email", "age"}
+
+
+async def test_a_form_can_not_be_posted_to_what_reads_json_and_json_not_to_what_reads_forms(users):
+    """A foreign page can post a form without asking; it can't post JSON without a preflight."""
+    form = await users.post("/users", data={"name": "Zoe", "email": "zoe@example.com"})
+    as_json = await users.post("/users/form", json={"name": "Zoe", "email": "zoe@example.com"})
+    assert (form.status_code, as_json.status_code) == (415, 415)
+
+
+async def test_who_prefers_a_minimal_answer_gets_the_place_and_no_body(users):
+    """RFC 7240, 4.2."""
+    answer = await users.post(
+        "/users", json={"name": "Zoe", "email": "zoe@example.com"}, headers={"Prefer": "return=minimal"}
+    )
+    assert (answer.status_code, answer.content) == (201, b"")
+    assert answer.headers["preference-applied"] == "return=minimal"
+    assert (await users.get(answer.headers["location"])).json()["name"] == "Zoe"
+
+
+@pytest.mark.parametrize(("cookie", "params", "shown"), [("3", {}, 3), ("3", {"limit": 5}, 5), ("", {}, 12)])
+async def test_a_cookie_holds_the_size_of_a_page_and_the_query_wins(users, cookie, params, shown):
+    headers = {"Cookie": f"page_size={cookie}"} if cookie else {}
+    page = (await users.get("/users", params=params, headers=headers)).json()
+    assert len(page["users"]) == shown
+
+
+async def test_a_cookie_that_is_no_number_is_a_400_that_names_it(users):
+    answer = await users.get("/users", headers={"Cookie": "page_size=many"})
+    assert (answer.status_code, answer.json()["details"][0]["field"]) == (400, "page_size")
 
 
 async def test_an_address_registers_once(users):
