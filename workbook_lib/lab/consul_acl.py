@@ -11,7 +11,7 @@ import httpx2
 
 from workbook_lib.lab.errors import LabError
 
-__all__ = ["ENVIRONMENTS", "Access", "separate_environments"]
+__all__ = ["ENVIRONMENTS", "Access", "pipeline_token", "separate_environments"]
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 CONFIG_PREFIX = "config"
@@ -24,6 +24,11 @@ key_prefix "{config}/{environment}/" {{ policy = "list" }}
 key_prefix "deploy/" {{ policy = "read" }}
 service_prefix "" {{ policy = "write" }}
 node_prefix "" {{ policy = "read" }}
+"""
+PIPELINE_RULES = """\
+key_prefix "deploy/" { policy = "write" }
+service_prefix "" { policy = "read" }
+node_prefix "" { policy = "read" }
 """
 
 
@@ -55,24 +60,38 @@ async def separate_environments(
 
     Settings are expected under `config/<environment>/`. Raises `LabError` when Consul refuses.
     """
-    async with httpx2.AsyncClient(
+    async with _client(consul_url, management_token) as client:
+        made = await asyncio.gather(
+            *(
+                _access(
+                    client, name, f"services-{name}", RULES.format(config=CONFIG_PREFIX, environment=name)
+                )
+                for name in environments
+            )
+        )
+    return dict(zip(environments, made, strict=True))
+
+
+async def pipeline_token(consul_url: str, management_token: str) -> str:
+    """A token that may switch deployments and look at services, and nothing else. Raises `LabError`."""
+    async with _client(consul_url, management_token) as client:
+        return (await _access(client, "prod", "pipeline", PIPELINE_RULES)).token
+
+
+def _client(consul_url: str, management_token: str) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
         base_url=consul_url,
         headers={"X-Consul-Token": management_token},
         timeout=ANSWER_SECONDS,
         trust_env=False,
-    ) as client:
-        made = await asyncio.gather(*(_access(client, environment) for environment in environments))
-    return dict(zip(environments, made, strict=True))
+    )
 
 
-async def _access(client: httpx2.AsyncClient, environment: str) -> Access:
-    name = f"services-{environment}"
-    rules = RULES.format(config=CONFIG_PREFIX, environment=environment)
+async def _access(client: httpx2.AsyncClient, environment: str, name: str, rules: str) -> Access:
     known = await client.get(f"/v1/acl/policy/name/{name}")
     if known.is_success:  # its tokens are no longer good for anything then
         await _ask(client, "DELETE", f"/v1/acl/policy/{known.json()['ID']}")
-    description = f"what services in {environment} may do"
-    body = {"Name": name, "Description": description, "Rules": rules}
+    body = {"Name": name, "Rules": rules}
     await _ask(client, "PUT", "/v1/acl/policy", body)
     token = await _ask(client, "PUT", "/v1/acl/token", {"Description": name, "Policies": [{"Name": name}]})
     return Access(environment, name, rules, token["AccessorID"], token["SecretID"])
