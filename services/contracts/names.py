@@ -2,7 +2,18 @@
 
 from typing import Final
 
-__all__ = ["AUDIT_LOG", "GATEWAY", "INVENTORY", "ORDERS", "PRODUCTS", "REPORTS", "SHOP", "USERS", "WELCOME"]
+__all__ = [
+    "AUDIT_LOG",
+    "GATEWAY",
+    "INVENTORY",
+    "ONCALL",
+    "ORDERS",
+    "PRODUCTS",
+    "REPORTS",
+    "SHOP",
+    "USERS",
+    "WELCOME",
+]
 
 WELCOME: Final = "welcome"
 GATEWAY: Final = "gateway"
@@ -13,3 +24,4 @@ AUDIT_LOG: Final = "audit-log"
 REPORTS: Final = "reports"
 PRODUCTS: Final = "product-service"
 SHOP: Final = "shop"
+ONCALL: Final = "oncall"
