@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 __all__ = ["EvidenceError", "EvidenceTimeout", "eventually", "within"]
 
@@ -19,6 +19,18 @@ class EvidenceError(Exception):
 
 class EvidenceTimeout(EvidenceError, TimeoutError):
     """What was waited for didn't show up before the deadline."""
+
+
+@overload
+async def eventually(
+    check: Callable[[], Awaitable[T]], timeout_seconds: float = ..., *, interval_seconds: float = ...
+) -> T: ...
+
+
+@overload
+async def eventually(
+    check: Callable[[], T], timeout_seconds: float = ..., *, interval_seconds: float = ...
+) -> T: ...
 
 
 async def eventually(
