@@ -63,3 +63,17 @@ def jaeger(session_lab: Lab) -> JaegerEndpoints:
     """A Jaeger's query API and its OTLP receiver."""
     environment = _environment(session_lab, "jaeger")
     return JaegerEndpoints(environment["JAEGER_QUERY_URL"], environment["OTEL_EXPORTER_OTLP_ENDPOINT"])
+
+
+@pytest.fixture(scope="session")
+def logs_url(session_lab: Lab) -> str:
+    """The base URL of a log store."""
+    return _environment(session_lab, "victorialogs")["LOGS_URL"]
+
+
+@pytest.fixture(scope="session")
+def amqp_url(session_lab: Lab) -> str:
+    """The URL of a RabbitMQ; tests that need one are skipped, and say so, where it can't be had."""
+    if asyncio.run(session_lab.try_start("rabbitmq")) is None:
+        pytest.skip("RabbitMQ can't be had here")
+    return session_lab["rabbitmq"].environment["AMQP_URL"]

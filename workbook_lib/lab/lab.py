@@ -13,6 +13,9 @@ from workbook_lib.lab.cells import watch_cells
 from workbook_lib.lab.errors import LabError
 from workbook_lib.lab.handle import Handle, Started
 from workbook_lib.lab.launching import Plan, Run
+from workbook_lib.lab.log_shipper import SHIPPER, shipper_environment
+from workbook_lib.lab.optional import show_skipped
+from workbook_lib.lab.provision import ProvisionError
 from workbook_lib.lab.run_folder import project_root
 from workbook_lib.lab.servers import SERVERS
 from workbook_lib.lab.services import ServiceSpec, read_spec
@@ -132,11 +135,7 @@ class Lab:
         run = await self._opened()
         if not self._is_running(name, 1):
             plan = run.plan_app(name, folder, app, port, self.environment | dict(env or {}), reload=reload)
-            async with AsyncExitStack() as undo:
-                undo.push_async_callback(plan.handle.stop, ABANDON_SECONDS)
-                await run.bring_up([plan])
-                undo.pop_all()
-            self._keep([plan])
+            await self._bring_up(run, plan)
         return Started([self[name]])
 
     async def launch(
@@ -157,12 +156,42 @@ class Lab:
         spec = ServiceSpec(folder, service, 0, of_project=False)
         if not self._is_running(name, 1):
             plan = run.plan_version(name, spec, _known(*self.handles) | dict(env or {}), arguments)
-            async with AsyncExitStack() as undo:
-                undo.push_async_callback(plan.handle.stop, ABANDON_SECONDS)
-                await run.bring_up([plan])
-                undo.pop_all()
-            self._keep([plan])
+            await self._bring_up(run, plan)
         return self[name]
+
+    async def try_start(self, *names: str) -> Started | None:
+        """`start` for servers that the chapter can do without.
+
+        Where one can't be had the cell shows what is skipped, why, and how to provide it; None. Raises
+        `LabError` when it can be had and doesn't get ready.
+        """
+        try:
+            return await self.start(*names)
+        except LabError as error:
+            if not isinstance(error.__cause__, ProvisionError):
+                raise
+            show_skipped(names, str(error))
+            return None
+
+    async def ship_logs(self, *, rotate_bytes: int = 10_000_000) -> Handle:
+        """Start the log shipper, and the store unless it runs: every log of this run goes there.
+
+        It goes into a cold backup too, `<handle>.folder / "cold"`, in files of `rotate_bytes` before they are
+        compressed. Raises `LabError` as `start` does.
+        """
+        if not self._is_running("victorialogs", 1):
+            await self.start("victorialogs")
+        run, store = await self._opened(), self["victorialogs"]
+        if not self._is_running(SHIPPER.name, 1):
+            env = shipper_environment(
+                run.folder.path,
+                store.url,
+                rotate_bytes=rotate_bytes,
+                # Three times as long as the store keeps records in memory: ours, or one left as it comes.
+                keep_seconds=3 if store.process else 15,
+            )
+            await self._bring_up(run, run.plan_service(SHIPPER, 1, env, reload=False))
+        return self[SHIPPER.name]
 
     def check(self) -> None:
         """Raise `LabError`, naming it and with the end of its log, when a process has died by itself."""
@@ -170,16 +199,19 @@ class Lab:
             handle.check()
 
     async def stop(self) -> None:
-        """Stop everything: services one by one, last started first, then the servers together. Idempotent."""
+        """Stop everything: services one by one, last started first, then the servers together. Idempotent.
+
+        The log shipper comes after the services, whose last lines it ships.
+        """
         run, self._run = self._run, None
         handles, self._handles = self._handles, {}
         if run is None:
             return
         self._end_watch()
         try:
-            for (name, _), handle in reversed(handles.items()):
-                if name not in SERVERS:
-                    await handle.stop()
+            services = [key for key in reversed(handles) if key[0] not in SERVERS]
+            for key in sorted(services, key=lambda key: key[0] == SHIPPER.name):
+                await handles[key].stop()
             await asyncio.gather(*(handle.stop() for handle in handles.values()))
         finally:
             run.close()
@@ -212,6 +244,13 @@ class Lab:
     def _is_running(self, name: str, index: int) -> bool:
         handle = self._handles.get((name, index))
         return handle is not None and handle.alive
+
+    async def _bring_up(self, run: Run, plan: Plan) -> None:
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(plan.handle.stop, ABANDON_SECONDS)
+            await run.bring_up([plan])
+            undo.pop_all()
+        self._keep([plan])
 
     def _keep(self, plans: list[Plan]) -> None:
         for plan in plans:

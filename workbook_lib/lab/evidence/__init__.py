@@ -4,6 +4,7 @@ from workbook_lib.lab.evidence.database import rows
 from workbook_lib.lab.evidence.graph import Edge, NodeKind, assert_edges, service_edges
 from workbook_lib.lab.evidence.jaeger import Jaeger
 from workbook_lib.lab.evidence.kafka import PartitionLag, group_lag, topic_offsets
+from workbook_lib.lab.evidence.logs import logs
 from workbook_lib.lab.evidence.metrics import metric
 from workbook_lib.lab.evidence.polling import EvidenceError, EvidenceTimeout, eventually
 from workbook_lib.lab.evidence.registry import healthy_instances
@@ -37,6 +38,7 @@ __all__ = [
     "eventually",
     "group_lag",
     "healthy_instances",
+    "logs",
     "metric",
     "rows",
     "service_edges",

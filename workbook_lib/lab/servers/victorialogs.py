@@ -33,6 +33,7 @@ class VictoriaLogs(Server):
             "httpListenAddr": f"127.0.0.1:{place.ports['http']}",
             "storageDataPath": str(place.folder / "data"),
             "inmemoryDataFlushInterval": "1s",
+            "retentionPeriod": "10y",  # a backup that is restored may be old
             "memory.allowedBytes": "64MiB",
             "loggerFormat": "json",
             "loggerJSONFields": "ts:time,msg:event",

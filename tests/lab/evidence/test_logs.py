@@ -1,0 +1,36 @@
+"""The log store is asked in its own language, and what it can't answer is told."""
+
+import json
+
+import httpx2
+import pytest
+
+from workbook_lib.lab.evidence import EvidenceError, eventually, logs
+
+
+@pytest.fixture
+async def store(logs_url):
+    times = ("2026-01-01T00:00:02Z", "2026-01-01T00:00:01Z", "2026-01-01T00:00:03Z")
+    records = [{"time": time, "event": f"e{number}", "trace_id": "abc"} for number, time in enumerate(times)]
+    body = "".join(f'{{"create":{{}}}}\n{json.dumps(record)}\n' for record in records)
+    async with httpx2.AsyncClient() as client:
+        push = f"{logs_url}/insert/elasticsearch/_bulk?_time_field=time&_msg_field=event"
+        (await client.post(push, content=body)).raise_for_status()
+    await eventually(lambda: logs(logs_url, 'trace_id:="abc"'))
+    return logs_url
+
+
+async def test_records_come_oldest_first_and_no_more_than_asked_for(store):
+    assert [record["_msg"] for record in await logs(store, 'trace_id:="abc"')] == ["e1", "e0", "e2"]
+    assert [record["_msg"] for record in await logs(store, 'trace_id:="abc"', limit=1)] == ["e2"]
+    assert await logs(store, 'trace_id:="other"') == []
+
+
+async def test_what_the_store_does_not_understand_is_an_error_with_its_words(store):
+    with pytest.raises(EvidenceError, match=r"the log store answers 400: .*unexpected pipe"):
+        await logs(store, "* | bogus")
+
+
+async def test_a_store_that_is_not_there_is_an_error():
+    with pytest.raises(EvidenceError, match="does not answer"):
+        await logs("http://127.0.0.1:1", "*")
