@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 
 app = FastAPI(title="A catalogue with one hole")
 
-Row = tuple[str, int]
+Row = tuple[str | int, ...]
 
 
 def by_pasting(name: str) -> list[Row]:

@@ -18,6 +18,13 @@ def test_programs_of_this_environment_come_first():
     assert where == sys.prefix
 
 
+def test_programs_print_plain_text_where_a_kernel_asks_for_colours(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("CLICOLOR_FORCE", "1")
+    code = "from rich.console import Console; Console().print('[red]hello')"
+    assert command.run("python", "-c", code).text == "hello\n"
+
+
 def test_an_unexpected_exit_code_raises_with_the_output():
     with pytest.raises(command.CommandFailed, match=r"(?s)broken.*exit code 3, expected 0"):
         command.run("python", "-c", "print('broken'); raise SystemExit(3)")

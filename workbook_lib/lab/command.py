@@ -71,7 +71,12 @@ def run(
 
 
 def _environment() -> dict[str, str]:
-    """The environment of an activated shell: our programs first, no trace of another environment."""
-    env = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONHOME")}
+    """The environment of an activated shell: our programs first, no trace of another environment, no colours.
+
+    A notebook's kernel asks programs for colours and a moving display, which a file or a page can't show.
+    """
+    left_out = ("VIRTUAL_ENV", "PYTHONHOME", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE")
+    env = {name: value for name, value in os.environ.items() if name not in left_out}
+    env |= {"NO_COLOR": "1", "TERM": "dumb"}
     env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
     return env
