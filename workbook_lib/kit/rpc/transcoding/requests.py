@@ -101,7 +101,9 @@ def _path(binding: Binding, name: str) -> list[str]:
 def _invalid(error: Exception) -> InvalidRequest:
     text = str(error)
     if found := _BAD_FIELD.search(text):
-        return _refused(found["field"], found["problem"])
+        # Protobuf passes on Python's own words for what isn't an integer.
+        problem = found["problem"].replace("invalid literal for int() with base 10", "not a whole number")
+        return _refused(found["field"], problem)
     if found := _UNKNOWN.search(text):
         return _refused(found["field"], "no such field")
     return _refused("body", text)
