@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from services.contracts import names, orders_pb2, users_pb2, users_pb2_grpc
 from services.contracts.orders_pb2_grpc import OrderServiceStub
+from services.users.accounts import Accounts, account_routes
 from services.users.domain import NewUser, NewUserForm, User, with_id
 from services.users.profiles import Profiles
 from services.users.settings import UsersSettings
@@ -16,6 +17,7 @@ from workbook_lib.kit.cache import Cache
 from workbook_lib.kit.discovery import Directory
 from workbook_lib.kit.errors import Conflict
 from workbook_lib.kit.rpc import RpcClient, RpcServer
+from workbook_lib.kit.security.passwords import Passwords
 from workbook_lib.kit.service import Service, error_answers
 from workbook_lib.kit.storage import Database
 
@@ -166,12 +168,15 @@ def build(settings: UsersSettings, clients: Clients | None = None) -> Service:
         orders = directory.find(names.ORDERS, settings.orders_url)
         clients = Clients(RpcClient(orders, OrderServiceStub, timeout_seconds=settings.order_timeout_seconds))
     database = Database(settings.database_url, metadata=Base.metadata)
-    store = UserStore(database, settings.seed_file)
+    # Everybody can read the demo's passwords.
+    demo_credentials = None if settings.environment == "prod" else settings.credentials_file
+    store = UserStore(database, settings.seed_file, demo_credentials)
     profiles = Profiles(store, Cache(settings.redis_url, namespace="users"), settings.profile_ttl_seconds)
     for resource in (clients.orders, database, store, profiles):
         service.add_resource(resource)
     service.app.include_router(user_routes(store, profiles))
     service.app.include_router(order_routes(profiles, clients.orders))
+    service.app.include_router(account_routes(Accounts(store, Passwords())))
     if settings.grpc_port is not None:
         rpc = RpcServer(settings.host, settings.grpc_port)
         rpc.add(

@@ -10,7 +10,7 @@ from workbook_lib.kit.settings import WithDatabase, WithRedis
 
 __all__ = ["UsersSettings"]
 
-_SEED = Path(__file__).parents[2] / "data" / "users.json"
+_DATA = Path(__file__).parents[2] / "data"
 
 
 class UsersSettings(WithDatabase, WithRedis):
@@ -22,7 +22,11 @@ class UsersSettings(WithDatabase, WithRedis):
     port: int = 8081
     grpc_port: int | None = 50051
     seed_file: Path | None = Field(
-        default=_SEED, description="JSON list of users that fills an empty database"
+        default=_DATA / "users.json", description="JSON list of users that fills an empty database"
+    )
+    credentials_file: Path | None = Field(
+        default=_DATA / "credentials.json",
+        description="JSON list of password hashes for users of seed_file; not used in prod",
     )
     profile_ttl_seconds: int = Field(default=60, ge=1, description="how long a profile stays in the cache")
     orders_url: str = Field(default="127.0.0.1:50052", description="orders' gRPC address, without Consul")

@@ -93,7 +93,7 @@ class UserStore:
             return [row.user() for row in await session.scalars(query)]
 
     async def add(self, user: User, password_hash: str | None = None) -> None:
-        """Store a new user, with a password if one is given. Raises Conflict when the e-mail address is taken."""
+        """Store a new user, who can log in with a password. Raises Conflict when the address is taken."""
         try:
             async with self._database.session() as session:
                 await session.execute(insert(UserRow).values(user.model_dump()))
@@ -112,10 +112,15 @@ class UserStore:
 
     async def replace_hash(self, user_id: str, old: str, new: str) -> None:
         """Store a new hash of the same password, unless the password was changed meanwhile."""
-        rows = update(CredentialRow).where(CredentialRow.user_id == user_id, CredentialRow.password_hash == old)
+        replacing = (
+            update(CredentialRow)
+            .where(CredentialRow.user_id == user_id, CredentialRow.password_hash == old)
+            .values(password_hash=new)
+        )
         async with self._database.session() as session:
-            await session.execute(rows.values(password_hash=new))
+            await session.execute(replacing)
 
 
 def _read(file: Path | None) -> list[dict[str, Any]]:
-    return json.loads(file.read_text(encoding="utf-8")) if file else []
+    rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file else []
+    return rows

@@ -184,3 +184,14 @@ async def test_a_statement_that_fails_is_a_span_that_failed(
     (span,) = spans.get_finished_spans()
     assert span.status.status_code is StatusCode.ERROR
     assert "nowhere" in str(span.status.description)
+
+
+async def test_values_stay_out_of_errors_and_logs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    database = Database(f"sqlite:///{tmp_path}/shop.db", metadata=Base.metadata)
+    await database.start()
+    with pytest.raises(IntegrityError) as refused:
+        async with database.session() as session:
+            session.add_all([Item(sku="personal", stock=1), Item(sku="personal", stock=2)])
+    await database.stop()
+    assert "personal" not in f"{refused.value}{caplog.text}"

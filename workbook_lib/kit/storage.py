@@ -1,6 +1,7 @@
 """A service's own database: SQLAlchemy's async engine, a transaction per session, a span per statement."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import PurePath
@@ -49,7 +50,9 @@ class Database:
         """Connect and create missing tables; raises `DatabaseError` when that fails or takes too long."""
         if self._engine is not None:
             return
-        self._engine = create_async_engine(self.url)
+        # Values, personal ones among them, don't belong in logs; errors and the driver's DEBUG lines have them.
+        self._engine = create_async_engine(self.url, hide_parameters=True)
+        logging.getLogger("aiosqlite").setLevel(logging.INFO)
         if self.url.get_backend_name() == "sqlite":
             _set_up_sqlite(self._engine.sync_engine)
         try:
