@@ -12,6 +12,7 @@ from services.products.settings import ProductsSettings
 from services.products.store import Base, Catalogue, SqlCatalogue
 from services.products.units import Reads, UnitsOfWork, Writes
 from workbook_lib.kit.errors import Conflict, PreconditionFailed, UnsupportedMediaType
+from workbook_lib.kit.fields import ENTITY_TAGS
 from workbook_lib.kit.preconditions import Preconditions
 from workbook_lib.kit.service import Service, error_answers
 from workbook_lib.kit.storage import Database
@@ -32,7 +33,8 @@ class ProductPage(BaseModel):
 
 
 def preconditions(
-    if_match: Annotated[str | None, Header()] = None, if_none_match: Annotated[str | None, Header()] = None
+    if_match: Annotated[str, Header(pattern=ENTITY_TAGS)] = "",
+    if_none_match: Annotated[str, Header(pattern=ENTITY_TAGS)] = "",
 ) -> Preconditions:
     """The request's If-Match and If-None-Match."""
     return Preconditions(if_match, if_none_match)
@@ -65,7 +67,7 @@ def read_routes() -> APIRouter:
         store: Reads,
         sku: SkuInPath,
         response: Response,
-        if_none_match: Annotated[str | None, Header()] = None,
+        if_none_match: Annotated[str, Header(pattern=ENTITY_TAGS)] = "",
     ) -> Product | Response:
         """One product; 304 to a reader who sends its tag back in If-None-Match."""
         product = await store.get(sku)

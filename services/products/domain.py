@@ -9,26 +9,27 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from workbook_lib.kit.errors import InvalidRequest
+from workbook_lib.kit.fields import LINE, JsonInteger
 
 __all__ = ["Content", "Cursor", "Listing", "Patch", "Product", "Sku", "Sort", "etag_of", "patched"]
 
 Sku = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-# One line of text, with neither blank ends nor control characters (PostgreSQL can't store NUL).
-_LINE = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
-Name = Annotated[str, StringConstraints(max_length=100, pattern=_LINE)]
+Name = Annotated[str, StringConstraints(max_length=100, pattern=LINE)]
 Category = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-Cents = Annotated[int, Field(ge=0, le=1_000_000_000, description="in hundredths of the currency")]
+_CENTS = Field(ge=0, le=1_000_000_000, description="in hundredths of the currency")
+Cents = Annotated[int, _CENTS]  # in a query, where all is text
+PriceCents = Annotated[JsonInteger, _CENTS]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217")]
 
 
 class Content(BaseModel):
     """All that can be changed of a product. An unknown field is refused: it may be a misspelt one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name
     category: Category
-    price_cents: Cents
+    price_cents: PriceCents
     currency: Currency = "EUR"
 
 
@@ -41,12 +42,12 @@ class Product(Content):
 class Patch(BaseModel):
     """A JSON merge patch (RFC 7396) of a product: what it names is set, null goes back to the default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     # The defaults are never read, and so in no document: what isn't named stays as it is.
     name: Name = Field(default_factory=str)
     category: Category = Field(default_factory=str)
-    price_cents: Cents = Field(default_factory=int)
+    price_cents: PriceCents = Field(default_factory=int)
     currency: Currency | None = None
 
 

@@ -6,7 +6,7 @@ from workbook_lib.kit.errors import InvalidRequest, PreconditionFailed
 from workbook_lib.kit.preconditions import Preconditions
 
 
-@pytest.mark.parametrize("if_match", [None, '"a"', '"b", "a"', "*", ' "a" ', '"a,b","a"'])
+@pytest.mark.parametrize("if_match", ["", '"a"', '"b", "a"', "*", '"a,b","a"'])
 def test_a_write_on_the_state_that_was_seen_passes(if_match):
     Preconditions(if_match=if_match).check('"a"')
 
@@ -33,12 +33,12 @@ def test_a_reader_that_has_the_present_state_is_told_so(if_none_match):
     assert Preconditions(if_none_match=if_none_match).names('"a"')
 
 
-@pytest.mark.parametrize("if_none_match", [None, '"b"', 'W/"b"'])
+@pytest.mark.parametrize("if_none_match", ["", '"b"', 'W/"b"'])
 def test_a_reader_that_has_another_state_or_none_gets_the_present_one(if_none_match):
     assert not Preconditions(if_none_match=if_none_match).names('"a"')
 
 
-@pytest.mark.parametrize("header", ["", "a", '"a', '"a" "b"', "*,*", '"a"; q=1', 'w/"a"', '"a\x00"'])
+@pytest.mark.parametrize("header", [" ", "a", '"a', '"a" "b"', "*,*", '"a"; q=1', 'w/"a"', '"a\x00"'])
 def test_what_is_no_list_of_tags_is_refused_and_never_taken_for_a_match_or_for_none(header):
     for conditions in (Preconditions(if_match=header), Preconditions(if_none_match=header)):
         with pytest.raises(InvalidRequest) as caught:

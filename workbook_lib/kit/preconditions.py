@@ -9,18 +9,19 @@ import re
 from typing import Final, NamedTuple
 
 from workbook_lib.kit.errors import InvalidRequest, PreconditionFailed
+from workbook_lib.kit.fields import ENTITY_TAGS
 
 __all__ = ["Preconditions"]
 
-_TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
-_LIST: Final = re.compile(rf"\*|{_TAG}(?:[ \t]*,[ \t]*{_TAG})*")
+_TAG: Final = re.compile(r'(?:W/)?"[^"]*"')
+_LIST: Final = re.compile(ENTITY_TAGS)
 
 
 class Preconditions(NamedTuple):
-    """The two headers of one request as they came; None where a header is absent."""
+    """The two headers of one request as they came; empty where a header is absent."""
 
-    if_match: str | None = None
-    if_none_match: str | None = None
+    if_match: str = ""
+    if_none_match: str = ""
 
     def check(self, current: str | None) -> None:
         """Before a write: `current` is the tag of what is there now, None when there is nothing.
@@ -28,7 +29,7 @@ class Preconditions(NamedTuple):
         Raises PreconditionFailed when the write is meant for another state, InvalidRequest for a header that
         isn't a list of tags.
         """
-        if self.if_match is not None and not _matches("If-Match", self.if_match, current, weak=False):
+        if self.if_match and not _matches("If-Match", self.if_match, current, weak=False):
             now = f"it is {current} now" if current else "there is none now"
             raise PreconditionFailed(f"If-Match {self.if_match}: {now}.")
         if self.names(current):
@@ -40,12 +41,11 @@ class Preconditions(NamedTuple):
         Raises InvalidRequest for a header that isn't a list of tags.
         """
         given = self.if_none_match
-        return given is not None and _matches("If-None-Match", given, current, weak=True)
+        return bool(given) and _matches("If-None-Match", given, current, weak=True)
 
 
 def _matches(header: str, given: str, current: str | None, *, weak: bool) -> bool:
     """`weak` comparison ignores W/; strong comparison, which If-Match asks for, matches no weak tag."""
-    given = given.strip()
     if not _LIST.fullmatch(given):
         problem = {"field": header, "message": 'Input should be * or a list of tags such as "a1"'}
         raise InvalidRequest("The request isn't valid.", details=[problem])
@@ -53,7 +53,7 @@ def _matches(header: str, given: str, current: str | None, *, weak: bool) -> boo
         return False
     if given == "*":
         return True
-    tags = re.findall(_TAG, given)
+    tags = _TAG.findall(given)
     if weak:
         return current.removeprefix("W/") in [tag.removeprefix("W/") for tag in tags]
     return not current.startswith("W/") and current in tags

@@ -27,6 +27,10 @@ def service() -> Service:
     async def everything() -> list[Item]:
         return []
 
+    @items.get("/found/by")
+    async def find(sku: str | None = None, quantity: int | str | None = None) -> list[Item]:
+        return []
+
     @items.get("/{sku}")
     async def one(sku: str) -> Item:
         return Item(sku=sku, quantity=1)
@@ -100,6 +104,11 @@ def test_the_document_has_version_tags_and_a_server_relative_to_itself(document)
     assert document["paths"]["/health"]["get"]["tags"] == ["health"]
     (server,) = document["servers"]
     assert urljoin("https://example.com/proxy/9000/openapi.json", server["url"]).endswith("/proxy/9000/")
+
+
+def test_a_parameter_that_may_be_left_out_can_not_be_null(document):
+    schemas = [each["schema"] for each in document["paths"]["/items/found/by"]["get"]["parameters"]]
+    assert [(each.get("type"), "null" in str(each)) for each in schemas] == [("string", False), (None, False)]
 
 
 def test_a_route_added_later_is_described_too(service, document):

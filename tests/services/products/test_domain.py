@@ -22,7 +22,7 @@ def test_the_seed_has_the_inventorys_articles_with_their_names_and_prices():
     }
 
 
-@pytest.mark.parametrize("name", ["", " ", "a ", " a", "a\nb", "a\x00b", "\x7f", "x" * 101, "\ud800"])
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a\x00b", "\x7f", "x" * 101, "\ud800"])
 def test_a_name_is_one_line_of_text_that_any_database_can_store(name):
     with pytest.raises(ValidationError):
         Content(name=name, category="input", price_cents=1)

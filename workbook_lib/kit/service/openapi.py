@@ -104,6 +104,8 @@ def _describe(document: dict[str, Any]) -> None:
             operation["operationId"] = "_".join(words)
             operation.setdefault("tags", [words[1] if len(words) > 1 else "root"])
             operation["responses"] = _with_errors(path, operation)
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = _without_null(parameter["schema"])
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in _FASTAPI_ERRORS:
         schemas.pop(name, None)
@@ -121,3 +123,12 @@ def _with_errors(path: str, operation: dict[str, Any]) -> dict[str, Any]:
     implied = {str(status): answer for status, answer in error_answers(*kinds).items()}
     answers = {"5XX": _FAULT} | implied | declared
     return dict(sorted(answers.items()))
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter: outside of a body there is no null, only the parameter's absence."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"]
+    if len(kinds) == len(schema.get("anyOf", ())):
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return rest | (kinds[0] if len(kinds) == 1 else {"anyOf": kinds})

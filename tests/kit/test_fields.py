@@ -1,0 +1,46 @@
+"""What is valid by a service's document is accepted, and nothing else."""
+
+import json
+import re
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from workbook_lib.kit.fields import ENTITY_TAGS, LINE, JsonInteger
+
+INTEGER = TypeAdapter(JsonInteger)
+
+
+@pytest.mark.parametrize("text", ["1", "1.0", "1e0", "-0.0"])
+def test_a_whole_number_is_one_however_json_writes_it(text):
+    assert INTEGER.validate_python(json.loads(text)) == float(text)
+
+
+@pytest.mark.parametrize("text", ['"1"', "true", "1.5", "null", "[1]", "NaN", "Infinity"])
+def test_nothing_else_is(text):
+    with pytest.raises(ValidationError):
+        INTEGER.validate_python(json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_line"),
+    [("a", True), (" a b ", True), ("ü", True), ("", False), (" ", False), ("a\n", False), ("a\x00", False)],
+)
+def test_a_line_shows_something_and_has_no_control_characters(text, is_line):
+    assert bool(re.match(LINE.replace("$", r"\Z"), text)) is is_line
+
+
+@pytest.mark.parametrize(
+    ("text", "is_list"),
+    [
+        ('"a"', True),
+        ('W/"a", "b"', True),
+        ("*", True),
+        ("", True),
+        ("a", False),
+        ('"a" "b"', False),
+        ("*,*", False),
+    ],
+)
+def test_entity_tags_are_a_star_or_a_list_of_quoted_tags(text, is_list):
+    assert bool(re.match(ENTITY_TAGS, text)) is is_list
