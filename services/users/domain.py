@@ -8,8 +8,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from workbook_lib.kit.fields import LINE, JsonInteger
 
-from workbook_lib.kit.fields import LINE, JsonInteger
-
 __all__ = ["NewUser", "NewUserForm", "User", "with_id"]
 
 # What HTML's <input type="email"> accepts, with a dot in the domain. Only a message sent there can tell more.
