@@ -50,7 +50,7 @@ class Database:
         """Connect and create missing tables; raises `DatabaseError` when that fails or takes too long."""
         if self._engine is not None:
             return
-        # Values, personal ones among them, don't belong in logs; errors and the driver's DEBUG lines have them.
+        # Values don't belong in logs, personal ones least; errors and the driver's DEBUG lines had them.
         self._engine = create_async_engine(self.url, hide_parameters=True)
         logging.getLogger("aiosqlite").setLevel(logging.INFO)
         if self.url.get_backend_name() == "sqlite":
