@@ -7,12 +7,19 @@ from fastapi import APIRouter, Request, Response
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.json_format import MessageToJson
 
+from workbook_lib.kit.errors import ErrorBody, InvalidRequest
 from workbook_lib.kit.rpc.client import RpcClient
 from workbook_lib.kit.rpc.transcoding.bindings import Binding, bindings
 from workbook_lib.kit.rpc.transcoding.requests import read_message
 from workbook_lib.kit.rpc.transcoding.schema import openapi_of
+from workbook_lib.kit.service.openapi import error_answers
 
 __all__ = ["transcoded_routes"]
+
+_REFUSED: dict[str, Any] = {
+    "description": "What the RPC refuses, by the error that it names.",
+    "model": ErrorBody,
+}
 
 
 def transcoded_routes(service: ServiceDescriptor, client: RpcClient[Any]) -> APIRouter:
@@ -24,14 +31,14 @@ def transcoded_routes(service: ServiceDescriptor, client: RpcClient[Any]) -> API
     """
     router = APIRouter(tags=[service.full_name])
     for rpc in service.methods:
-        for number, binding in enumerate(bindings(rpc)):
+        for binding in bindings(rpc):
             router.add_api_route(
                 binding.path.route,
                 _endpoint(binding, client),
                 methods=[binding.http_method],
-                operation_id=f"{service.name}.{rpc.name}" + (f".{number + 1}" if number else ""),
                 summary=rpc.name,
                 response_class=Response,
+                responses=error_answers(InvalidRequest) | {"4XX": _REFUSED},
                 openapi_extra=openapi_of(binding),
             )
     return router
