@@ -3,50 +3,12 @@
 import json
 
 import pytest
-from pydantic import Field, SecretStr
-from pydantic_settings import SettingsConfigDict
 
-from workbook_lib.kit.settings import (
-    Origin,
-    ServiceSettings,
-    SettingsError,
-    WithDatabase,
-    WithKafka,
-    WithRedis,
-    explain,
-    load,
-)
+from tests.kit.settings.users_like import UsersLike as Settings
+from workbook_lib.kit.settings import Origin, ServiceSettings, SettingsError, explain, load
 
 
-class Settings(WithDatabase, WithRedis, WithKafka):
-    model_config = SettingsConfigDict(env_prefix="USERS_")
-
-    service: str = Field(default="user-service", description="name in Consul")
-    port: int = Field(default=8081, description="port for HTTP")
-    token: SecretStr = Field(default=SecretStr("hidden"), description="for the debug routes")
-    tags: list[str] = Field(default=[], description="shown in Consul")
-
-
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch):
-    for name in [
-        "CONSUL_HTTP_ADDR",
-        "DATABASE_URL",
-        "REDIS_URL",
-        "KAFKA_BOOTSTRAP_SERVERS",
-        "OTEL_EXPORTER_OTLP_ENDPOINT",
-        "CHECK_INTERVAL_SECONDS",
-        "USERS_PORT",
-        "USERS_DATABASE_URL",
-    ]:
-        monkeypatch.delenv(name, raising=False)
-
-
-def origin(settings, name) -> Origin:
-    return next(origin for origin in explain(settings) if origin.name == name)
-
-
-def test_defaults_need_nothing():
+def test_defaults_need_nothing(origin):
     settings = load(Settings)
     assert settings.instance == "user-service-8081"
     assert settings.database_url == "sqlite:///user-service.db"
@@ -54,7 +16,7 @@ def test_defaults_need_nothing():
     assert origin(settings, "port") == Origin("port", "8081", "default")
 
 
-def test_the_command_line_wins_over_the_environment_which_wins_over_the_file(tmp_path, monkeypatch):
+def test_the_command_line_wins_over_the_environment_which_wins_over_the_file(tmp_path, monkeypatch, origin):
     file = tmp_path / "users.toml"
     file.write_text('port = 1001\nhost = "127.0.0.2"\nlog_level = "warning"\n')
     monkeypatch.setenv("USERS_PORT", "1002")
@@ -121,7 +83,7 @@ def test_a_placeholder_without_a_variable_names_the_setting_and_the_variable(mon
         load(Settings)
 
 
-def test_explaining_shows_no_secret(monkeypatch):
+def test_explaining_shows_no_secret(monkeypatch, origin):
     monkeypatch.setenv("USERS_TOKEN", "t0ken")
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:s3cret@db/users")
     settings = load(Settings)
@@ -178,3 +140,61 @@ def test_settings_made_in_code_are_checked_too_and_do_not_change():
     assert settings.instance == "demo-9000"
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 1
+
+
+def test_explain_prints_each_value_with_its_origin_and_exits(capsys, monkeypatch):
+    monkeypatch.setenv("USERS_PORT", "1002")
+    with pytest.raises(SystemExit) as ended:
+        load(Settings, ["--explain", "--host", "127.0.0.2"])
+    assert ended.value.code == 0
+    lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["setting", "value", "from"]
+    assert ["port", "1002", "environment USERS_PORT"] in lines
+    assert ["host", "127.0.0.2", "command line"] in lines
+    assert ["log_level", "INFO", "default"] in lines
+
+
+def test_only_the_value_that_wins_needs_its_placeholders(tmp_path, monkeypatch):
+    file = tmp_path / "users.yaml"
+    file.write_text("redis_url: redis://${NOT_THERE}")
+    monkeypatch.setenv("REDIS_URL", "redis://there")
+    assert load(Settings, ["--config", str(file)]).redis_url == "redis://there"
+
+
+def test_all_missing_placeholders_are_named_at_once_each_with_its_layer(tmp_path, monkeypatch):
+    file = tmp_path / "users.yaml"
+    file.write_text("database_url: ${DB_URL}\nredis_url: redis://${CACHE}")
+    monkeypatch.setenv("USERS_REDIS_URL", "redis://${OTHER}")
+    with pytest.raises(SettingsError) as raised:
+        load(Settings, ["--config", str(file)])
+    assert sorted(str(raised.value).split("; ")) == sorted(
+        [
+            "database_url: the environment has no variable DB_URL",
+            f"file {file} asks for it",
+            "redis_url: the environment has no variable OTHER",
+            "environment USERS_REDIS_URL asks for it",
+        ]
+    )
+
+
+def test_what_filled_a_placeholder_is_told(tmp_path, monkeypatch, origin):
+    monkeypatch.setenv("DB_URL", "sqlite:///a.db")
+    settings = load(Settings, ["--database-url", "${DB_URL}"])
+    assert origin(settings, "database_url") == Origin(
+        "database_url", "sqlite:///a.db", "command line, ${DB_URL} from environment DB_URL"
+    )
+
+
+def test_what_fills_a_placeholder_cannot_ask_for_more(monkeypatch):
+    monkeypatch.setenv("DB_URL", "sqlite:///${DB_PASSWORD}")
+    monkeypatch.setenv("DB_PASSWORD", "s3cret")
+    assert load(Settings, ["--database-url", "${DB_URL}"]).database_url == "sqlite:///${DB_PASSWORD}"
+
+
+def test_the_account_joins_a_servers_url_and_not_a_files(monkeypatch):
+    account = ["--database-user", "app", "--database-password", "a/b"]
+    of_server = load(Settings, ["--database-url", "postgresql://db/users", *account])
+    assert of_server.database_url == "postgresql://app:a%2Fb@db/users"
+    assert load(Settings, ["--database-url", "sqlite:////x.db", *account]).database_url == "sqlite:////x.db"
+    with pytest.raises(SettingsError, match="names an account already"):
+        load(Settings, ["--database-url", "postgresql://u@db/users", *account])
