@@ -160,7 +160,8 @@ def _place(found: Found) -> str:
 
 
 def _get(entry: Program) -> str:
-    once = {"consul": "up to 7 minutes", "jaeger": "up to 6 minutes"}.get(entry.name, "a minute at most")
+    tool = GO_TOOLS.get(entry.name)
+    once = f"up to {tool.minutes} minutes" if tool else "a minute at most"
     return (
         f"run `workbook provision {entry.name}` (a chapter that needs it does so itself; {once}), "
         f"or set {' and '.join(entry.endpoint_variables)} to a running one, "

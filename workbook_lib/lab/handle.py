@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import json
+import signal
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Handle:
     ports: dict[str, Reservation] = field(default_factory=dict, repr=False)
     ended: bool = False
     """Stopped or killed on purpose."""
+    stop_signal: signal.Signals = signal.SIGTERM
     folder: Path | None = None
     """Where it keeps its files: its database, the configuration that it was given."""
     unshared: frozenset[str] = frozenset()
@@ -113,11 +115,14 @@ class Handle:
             raise LabError.died(self.process, "while the chapter was using it")
 
     async def stop(self, grace_seconds: float | None = None) -> int | None:
-        """SIGTERM: it drains and ends; SIGKILL after the grace. Returns the exit code. Idempotent."""
+        """Ask it to drain and end (SIGTERM; SIGQUIT for nginx); SIGKILL after the grace. Idempotent.
+
+        Returns the exit code.
+        """
         self.ended = True
         try:
             grace = self.grace_seconds if grace_seconds is None else grace_seconds
-            return await self.process.stop(grace) if self.process else None
+            return await self.process.stop(grace, self.stop_signal) if self.process else None
         finally:
             self.release()
 

@@ -96,9 +96,10 @@ class Lab:
         run = await self._opened()
         plans: list[Plan] = []
         async with AsyncExitStack() as undo:
-            for name in servers:
+            for name in sorted(servers, key=list(SERVERS).index):
                 if not self._is_running(name, 1):
-                    plans.append(await run.plan_server(name))
+                    before = _known(*self.handles, *(p.handle for p in plans))
+                    plans.append(await run.plan_server(name, before))
                     undo.push_async_callback(plans[-1].handle.stop, ABANDON_SECONDS)
             first_service = len(plans)
             known = _known(*self.handles, *(p.handle for p in plans))

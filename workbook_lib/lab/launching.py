@@ -56,8 +56,11 @@ class Run:
         self._env |= {RUN_ID: self.folder.run_id, "PYTHONUNBUFFERED": "1"}
         self._supervisor = Supervisor(self.folder.log_path("supervisor"), watch=parent, env=self._env)
 
-    async def plan_server(self, name: str) -> Plan:
-        """Find the server (or provision it, with progress) and reserve its ports. Raises `LabError`."""
+    async def plan_server(self, name: str, env: Mapping[str, str]) -> Plan:
+        """Find the server (or provision it, with progress) and reserve its ports. Raises `LabError`.
+
+        `env` has the addresses of the servers that it may work with.
+        """
         server = SERVERS[name]
         if external := server.external(os.environ):
             shown = {k: v for k, v in external.items() if k not in server.secret_variables}
@@ -79,9 +82,10 @@ class Run:
             note=_notes(ports),
             ports=ports,
             folder=folder,
+            stop_signal=server.stop_signal,
         )
         try:
-            launch = server.launch(Place(found, numbers, folder))
+            launch = server.launch(Place(found, numbers, folder, env))
         except BaseException:
             handle.release()
             raise

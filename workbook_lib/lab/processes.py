@@ -24,6 +24,7 @@ __all__ = ["Process", "ProcessError", "Supervisor"]
 ANSWER_SECONDS = 5.0  # an answer takes milliseconds; beyond this the supervisor is broken
 POLL_SECONDS = 0.02
 KILL_SECONDS = 2.0
+TERMINATE = signal.SIGTERM
 
 
 class ProcessError(RuntimeError):
@@ -66,9 +67,9 @@ class Process:
             await asyncio.sleep(POLL_SECONDS)
         return self.exit_code
 
-    async def stop(self, grace_seconds: float = 5.0) -> int | None:
-        """SIGTERM, and SIGKILL for what is left after `grace_seconds`; returns the exit code. Idempotent."""
-        self.signal(signal.SIGTERM)
+    async def stop(self, grace_seconds: float = 5.0, number: int = TERMINATE) -> int | None:
+        """`number`, and SIGKILL for what is left after `grace_seconds`; returns the exit code. Idempotent."""
+        self.signal(number)
         try:
             await self.wait(grace_seconds)
         finally:

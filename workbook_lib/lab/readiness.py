@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -68,12 +69,16 @@ async def _ask(check: Check) -> str | None:
         return f"{error or type(error).__name__}"
 
 
-async def http_get(url: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+async def http_get(
+    url: str, headers: Mapping[str, str] | None = None, *, tls: ssl.SSLContext | None = None
+) -> tuple[int, bytes]:
     """GET without proxies; status and body. Raises OSError."""
     request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - ours, always http
 
     def get() -> tuple[int, bytes]:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
+        )
         try:
             with opener.open(request, timeout=ASK_SECONDS) as answer:
                 return answer.status, answer.read()

@@ -9,7 +9,7 @@ import pytest
 
 from workbook_lib.lab.provision import chain, debian
 from workbook_lib.lab.provision.catalogue import CATALOGUE
-from workbook_lib.lab.provision.debian import DEBIAN_PACKAGES, DebianPackage, unpack_package
+from workbook_lib.lab.provision.debian import unpack_package
 from workbook_lib.lab.provision.model import ProvisionError
 
 from .conftest import Script
@@ -153,8 +153,3 @@ def test_a_real_package_is_fetched_from_debian_and_runs(
     assert source.startswith(f"Debian package nginx {version}")
     assert not (folder / "apt").exists()
     assert (folder / "etc" / "nginx" / "mime.types").exists()
-
-
-def test_each_package_has_its_program() -> None:
-    assert all(isinstance(package, DebianPackage) for package in DEBIAN_PACKAGES.values())
-    assert DEBIAN_PACKAGES["alertmanager"].package == "prometheus-alertmanager"

@@ -62,6 +62,8 @@ def test_each_tools_go_mod_names_it_its_version_and_a_go_that_the_wheel_satisfie
         "consul": "consul v1.22.7",
         "jaeger": "jaeger v1.76.0",
         "victorialogs": "VictoriaLogs v1.52.1",
+        "prometheus": "prometheus v0.313.5",  # as a module, 3.13.5 is v0.313.5
+        "alertmanager": "alertmanager v0.28.1",
     }
     assert versions[name] in written
 

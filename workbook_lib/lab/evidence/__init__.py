@@ -7,6 +7,7 @@ from workbook_lib.lab.evidence.kafka import PartitionLag, group_lag, topic_offse
 from workbook_lib.lab.evidence.logs import logs
 from workbook_lib.lab.evidence.metrics import metric
 from workbook_lib.lab.evidence.polling import EvidenceError, EvidenceTimeout, eventually
+from workbook_lib.lab.evidence.prometheus import Prometheus, Reading, Series
 from workbook_lib.lab.evidence.registry import healthy_instances
 from workbook_lib.lab.evidence.spans import (
     AttributeValue,
@@ -28,7 +29,10 @@ __all__ = [
     "Jaeger",
     "NodeKind",
     "PartitionLag",
+    "Prometheus",
     "Protocol",
+    "Reading",
+    "Series",
     "Span",
     "SpanEvent",
     "SpanKind",

@@ -69,7 +69,7 @@ CATALOGUE = {
         Program(
             "prometheus",
             "Prometheus",
-            "3.5.0",
+            "3.13.5",
             ("prometheus",),
             ("--version",),
             (2, 42),

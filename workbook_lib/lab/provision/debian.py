@@ -50,17 +50,13 @@ exec "$root"/{program} "$@"
 
 @dataclass(frozen=True)
 class DebianPackage:
-    """A package and, inside it, the program; `unneeded` is a folder that isn't kept."""
+    """A package and, inside it, the program."""
 
     package: str
     program: str
-    unneeded: str = ""
 
 
 DEBIAN_PACKAGES = {
-    # 220 MB of web libraries, which the program looks for in the system's /usr/share anyway.
-    "prometheus": DebianPackage("prometheus", "usr/bin/prometheus", unneeded="usr/share/javascript"),
-    "alertmanager": DebianPackage("prometheus-alertmanager", "usr/bin/prometheus-alertmanager"),
     "nginx": DebianPackage("nginx", "usr/sbin/nginx"),
     "rabbitmq": DebianPackage("rabbitmq-server", "usr/lib/rabbitmq/bin/rabbitmq-server"),
 }
@@ -88,8 +84,6 @@ def unpack_package(entry: Program, folder: Path, report: Report) -> tuple[str, s
         if archive.name.startswith(f"{package.package}_"):
             version = _dpkg(["--field", str(archive), "Version"], work, report).strip()
     shutil.rmtree(work)
-    if package.unneeded:
-        shutil.rmtree(folder / package.unneeded, ignore_errors=True)
     _write_launcher(folder, entry.name, package.program)
     return entry.name, f"Debian package {package.package} {version}", _upstream(version)
 

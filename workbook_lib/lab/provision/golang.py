@@ -21,13 +21,17 @@ _TIMEOUT_SECONDS = 3600.0
 
 @dataclass(frozen=True)
 class GoTool:
-    """A main package, the linker's flags, and what a first build takes on two cores, with Go's own caches."""
+    """A main package, the linker's flags, and what a first build takes on two cores, with Go's own caches.
+
+    `tags` are build tags.
+    """
 
     package: str
     linker_flags: str
     minutes: int
     disk_mb: int
     note: str = ""
+    tags: str = ""
 
 
 GO_TOOLS = {
@@ -47,6 +51,21 @@ GO_TOOLS = {
         2,
         600,
     ),
+    "prometheus": GoTool(
+        "github.com/prometheus/prometheus/cmd/prometheus",
+        "-s -w -X github.com/prometheus/common/version.Version=" + CATALOGUE["prometheus"].version,
+        5,
+        2500,
+        note="without its web page, which its Go module doesn't carry, and of the ways to find targets only "
+        "files, HTTP and Consul",
+        tags="remove_all_sd,enable_consul_sd",
+    ),
+    "alertmanager": GoTool(
+        "github.com/prometheus/alertmanager/cmd/alertmanager",
+        "-s -w -X github.com/prometheus/common/version.Version=" + CATALOGUE["alertmanager"].version,
+        3,
+        1200,
+    ),
 }
 
 
@@ -60,6 +79,7 @@ def build_tool(name: str, go: Path, target: Path, report: Report) -> None:
     shutil.copytree(_MODULES / name, source)
     title = CATALOGUE[name].title
     command = [str(go), "build", "-v", "-mod=readonly", "-trimpath", "-ldflags", tool.linker_flags]
+    command += ["-tags", tool.tags]
     run_step(
         [*command, "-o", str(target), tool.package],
         f"{title}: building it from its Go module (about {tool.minutes} minutes, once)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,11 +17,16 @@ __all__ = ["Launch", "Place", "Server", "address"]
 
 @dataclass(frozen=True)
 class Place:
-    """What a server is given to start with: its program, its ports by role, a folder of its own."""
+    """What a server is given to start with: its program, its ports by role, a folder of its own.
+
+    `environment` has the addresses of the servers that were started before it, or are with it and precede
+    it in `SERVERS`.
+    """
 
     found: Found
     ports: Mapping[str, int]
     folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def program(self) -> Path:
@@ -53,6 +59,8 @@ class Server(ABC):
     ports: ClassVar[tuple[PortRequest, ...]]
     start_seconds: ClassVar[float] = 20.0
     grace_seconds: ClassVar[float] = 3.0
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    """What asks it to end gracefully."""
     secret_variables: ClassVar[frozenset[str]] = frozenset()
     """Those of the `variables` that are shown to nobody, and given to no service unasked."""
     stands_for: ClassVar[str] = ""

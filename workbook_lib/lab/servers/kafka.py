@@ -43,7 +43,7 @@ class Kafka(Server):
     name = "kafka"
     title = "Kafka"
     variables: ClassVar = ("KAFKA_BOOTSTRAP_SERVERS",)
-    ports: ClassVar = (PortRequest("broker", 9092), PortRequest("controller", 9093))
+    ports: ClassVar = (PortRequest("broker", 9092), PortRequest("controller", 29093))
 
     def launch(self, place: Place) -> Launch:
         """Storage is copied from the formatted template; formatting anew would start a JVM of its own."""

@@ -2,6 +2,7 @@
 
 from workbook_lib.lab.show.charts import bars, latency_histogram, timeline
 from workbook_lib.lab.show.code import source
+from workbook_lib.lab.show.lines import curves
 from workbook_lib.lab.show.output import Picture, Shown
 from workbook_lib.lab.show.rates import rates
 from workbook_lib.lab.show.records import log_lines, tree
@@ -13,6 +14,7 @@ __all__ = [
     "Picture",
     "Shown",
     "bars",
+    "curves",
     "latency_histogram",
     "log_lines",
     "rates",
