@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -82,7 +83,8 @@ def offline(cache: Path) -> dict[str, str]:
     """An environment in which uv and pip reach no network and know no index: an attempt fails at once.
 
     Proxies lead to a port that nobody listens on; configuration files and other find-links are left out;
-    `cache` takes the place of the user's, so that nothing comes from an earlier installation either.
+    `cache` takes the place of the user's, so that nothing comes from an earlier installation either. The Python
+    is this one.
     """
     return {
         **dict.fromkeys(PROXIES, NOWHERE),
@@ -91,6 +93,7 @@ def offline(cache: Path) -> dict[str, str]:
         "UV_CACHE_DIR": str(cache),
         "UV_HTTP_RETRIES": "0",
         "UV_NO_CONFIG": "1",
+        "UV_PYTHON": sys.executable,
         "PIP_CACHE_DIR": str(cache / "pip"),
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_FIND_LINKS": "",
