@@ -19,7 +19,7 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, format_span_id, format_trace_id
+from opentelemetry.trace import SpanContext, StatusCode, format_span_id, format_trace_id
 from opentelemetry.util.types import AttributeValue
 from pydantic_core import to_json
 
@@ -62,7 +62,7 @@ class OtlpBatchProcessor(SpanProcessor):
         if context is None or not context.trace_flags.sampled or len(self._queue) >= _QUEUE_SPANS:
             return
         try:
-            encoded = to_json(_span(span, context), inf_nan_mode="strings")
+            encoded = _span(span, context)
         except (TypeError, ValueError):
             _log.exception("span %r can't be encoded", span.name)
             return
@@ -156,26 +156,38 @@ def _scope(scope: InstrumentationScope | None) -> bytes:
     return to_json({"name": scope.name, "version": scope.version or ""} if scope else {})
 
 
-def _span(span: ReadableSpan, context: SpanContext) -> dict[str, Any]:
-    encoded: dict[str, Any] = {
-        "traceId": format_trace_id(context.trace_id),
-        "spanId": format_span_id(context.span_id),
-        "flags": context.trace_flags,
-        "name": span.name,
-        "kind": span.kind.value + 1,  # the API counts from INTERNAL = 0, the wire from UNSPECIFIED = 0
-        "startTimeUnixNano": str(span.start_time),
-        "endTimeUnixNano": str(span.end_time),
-        "attributes": _attributes(span.attributes),
-        "status": {"code": span.status.status_code.value},
-    }
+# The fields that every span has are put together as bytes, for half of what a serializer takes.
+_SPAN = (
+    b'{"traceId":"%032x","spanId":"%016x","flags":%d,"name":%b,"kind":%d,'
+    b'"startTimeUnixNano":"%d","endTimeUnixNano":"%d","attributes":[%b]%b}'
+)
+
+
+def _span(span: ReadableSpan, context: SpanContext) -> bytes:
+    return _SPAN % (
+        context.trace_id,
+        context.span_id,
+        context.trace_flags,
+        _text(span.name),
+        span.kind.value + 1,  # the API counts from INTERNAL = 0, the wire from UNSPECIFIED = 0
+        span.start_time or 0,
+        span.end_time or 0,
+        b",".join([_attribute(key, value) for key, value in (span.attributes or {}).items()]),
+        _rest(span, context),
+    )
+
+
+def _rest(span: ReadableSpan, context: SpanContext) -> bytes:
+    """The fields that not every span has, each after a comma."""
+    rest: dict[str, Any] = {}
     if span.parent is not None:
-        encoded["parentSpanId"] = format_span_id(span.parent.span_id)
+        rest["parentSpanId"] = format_span_id(span.parent.span_id)
+    if span.status.status_code is not StatusCode.UNSET:
+        rest["status"] = {"code": span.status.status_code.value, "message": span.status.description or ""}
     if context.trace_state:
-        encoded["traceState"] = context.trace_state.to_header()
-    if span.status.description:
-        encoded["status"]["message"] = span.status.description
+        rest["traceState"] = context.trace_state.to_header()
     if span.events:
-        encoded["events"] = [
+        rest["events"] = [
             {
                 "name": event.name,
                 "timeUnixNano": str(event.timestamp),
@@ -184,7 +196,7 @@ def _span(span: ReadableSpan, context: SpanContext) -> dict[str, Any]:
             for event in span.events
         ]
     if span.links:
-        encoded["links"] = [
+        rest["links"] = [
             {
                 "traceId": format_trace_id(link.context.trace_id),
                 "spanId": format_span_id(link.context.span_id),
@@ -192,17 +204,33 @@ def _span(span: ReadableSpan, context: SpanContext) -> dict[str, Any]:
             }
             for link in span.links
         ]
-    return encoded
+    return b"," + _json(rest)[1:-1] if rest else b""
+
+
+# Most names and attributes recur with every request: method, route, status. Typed, because 1 == True == 1.0.
+@lru_cache(maxsize=1024)
+def _text(text: str) -> bytes:
+    return to_json(text)
+
+
+def _attribute(key: str, value: AttributeValue) -> bytes:
+    try:
+        return _known_attribute(key, value)
+    except TypeError:  # a mapping, which no cache can hold
+        return _json({"key": key, "value": _value(value)})
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _known_attribute(key: str, value: AttributeValue) -> bytes:
+    return _json({"key": key, "value": _value(value)})
 
 
 def _attributes(attributes: Mapping[str, AttributeValue] | None) -> list[dict[str, Any]]:
-    return [_attribute(key, value) for key, value in (attributes or {}).items()]
+    return [{"key": key, "value": _value(value)} for key, value in (attributes or {}).items()]
 
 
-# Most attributes recur with every request: method, route, status. Typed, because 1 == True == 1.0.
-@lru_cache(maxsize=4096, typed=True)
-def _attribute(key: str, value: AttributeValue) -> dict[str, Any]:
-    return {"key": key, "value": _value(value)}
+def _json(fields: dict[str, Any]) -> bytes:
+    return to_json(fields, inf_nan_mode="strings")
 
 
 def _value(value: Any) -> dict[str, Any]:  # noqa: ANN401 - AttributeValue, and what the SDK lets through
@@ -216,6 +244,8 @@ def _value(value: Any) -> dict[str, Any]:  # noqa: ANN401 - AttributeValue, and 
         return {"doubleValue": value}
     if isinstance(value, bytes):
         return {"bytesValue": base64.b64encode(value).decode()}
+    if isinstance(value, Mapping):
+        return {"kvlistValue": {"values": _attributes(value)}}
     if isinstance(value, Sequence):
         return {"arrayValue": {"values": [_value(inner) for inner in value]}}
     return {"stringValue": str(value)}

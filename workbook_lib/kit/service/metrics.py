@@ -4,7 +4,7 @@ from fastapi import Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from workbook_lib.kit.service.requests import Answered
+from workbook_lib.kit.service.requests import Answered, InFlight
 
 __all__ = ["Metrics"]
 
@@ -18,7 +18,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.in_flight = Gauge("http_requests_in_flight", "Requests under way.", registry=self.registry)
+        self.in_flight = InFlight()
+        under_way = Gauge("http_requests_in_flight", "Requests under way.", registry=self.registry)
+        under_way.set_function(lambda: self.in_flight.requests)
         self._requests = Counter(
             "http_requests_total", "Requests answered.", ("method", "route", "status"), registry=self.registry
         )

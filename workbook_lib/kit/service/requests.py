@@ -4,12 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from prometheus_client import Gauge
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workbook_lib.kit.service.routes import RouteTemplates
 
-__all__ = ["CLIENT_CLOSED_REQUEST", "OPERATIONAL_PATHS", "Answered", "Observer", "RequestWatch"]
+__all__ = ["CLIENT_CLOSED_REQUEST", "OPERATIONAL_PATHS", "Answered", "InFlight", "Observer", "RequestWatch"]
 
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a caller that left, or was cut off, before its answer began."""
@@ -29,6 +28,12 @@ class Answered(NamedTuple):
 Observer = Callable[[Answered], None]
 
 
+class InFlight:
+    """How many requests are under way; a plain number, since only the event loop's thread counts."""
+
+    requests = 0
+
+
 class RequestWatch:
     """ASGI middleware that tells `observers`, in order, of each request once its last byte was handed over.
 
@@ -36,7 +41,7 @@ class RequestWatch:
     """
 
     def __init__(
-        self, app: ASGIApp, templates: RouteTemplates, in_flight: Gauge, observers: Sequence[Observer]
+        self, app: ASGIApp, templates: RouteTemplates, in_flight: InFlight, observers: Sequence[Observer]
     ) -> None:
         self._app = app
         self._templates = templates
@@ -55,7 +60,7 @@ class RequestWatch:
         def tell() -> None:
             nonlocal told
             told = True
-            self._in_flight.dec()
+            self._in_flight.requests -= 1
             seconds = time.perf_counter() - started
             answered = Answered(scope, self._templates.template(scope), status, seconds)
             for observe in self._observers:
@@ -69,7 +74,7 @@ class RequestWatch:
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 tell()
 
-        self._in_flight.inc()
+        self._in_flight.requests += 1
         try:
             await self._app(scope, receive, watched_send)
         finally:

@@ -1,0 +1,167 @@
+"""What the kit's edge costs: a bare FastAPI app against the same app as a service, with all of it on.
+
+`python -m benchmarks.service_stack [--json] [--rounds 7] [--seconds 1.5] [--stages]`. Error bodies, access
+log, metrics, and spans sent to a collector (OTEL_EXPORTER_OTLP_ENDPOINT, else a process that takes OTLP and
+counts) against FastAPI alone, both on uvicorn with httptools and uvloop, one process each. Load comes from
+other processes. The two take turns, each is first in every other round, and a ratio is the median of the
+rounds' ratios, so that what else the machine does meets both. `--stages` measures each part of the edge too.
+
+Two handlers: `order` validates an order of ten lines (1.6 kB of JSON), prices it and answers through its
+response model, which is what a service with business rules does when it doesn't wait; a database or another
+service behind the handler would only hide the edge behind more waiting. `nothing` answers {"hello": name}:
+the worst case, which no service is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.figures import publish
+from benchmarks.load import Load, Measured, run
+from benchmarks.serving import Served, python, served
+from benchmarks.stack.apps import STAGES
+
+__all__ = ["Row", "measure"]
+
+ORDER = {
+    "customer": "user123",
+    "placed_at": "2026-11-25T12:00:00Z",
+    "currency": "EUR",
+    "ship_to": {
+        "name": "Ada Lovelace",
+        "street": "12 St James's Square",
+        "city": "London",
+        "postal_code": "SW1Y 4JH",
+        "country": "GB",
+    },
+    "lines": [
+        {
+            "sku": f"keyboard-{number}",
+            "title": f"Mechanical keyboard, model {number}, with a numeric block and brown switches",
+            "quantity": number + 1,
+            "unit_price": f"{49 + number}.90",
+        }
+        for number in range(10)
+    ],
+}
+HANDLERS: dict[str, tuple[str, bytes | None]] = {
+    "order": ("/orders", json.dumps(ORDER).encode()),
+    "nothing": ("/nothing/ada", None),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One handler behind one stage of the edge; medians of the rounds.
+
+    `share` is of the bare app's throughput in the same round, `share_low` and `share_high` the rounds'
+    extremes; `cpu_us` is the server's processor time a request, its exporting thread included, and
+    `cpu_share` the bare app's over it: the share as it would be if nothing else ran on the machine.
+    """
+
+    handler: str
+    stage: str
+    per_second: float
+    share: float
+    share_low: float
+    share_high: float
+    cpu_us: float
+    cpu_share: float
+    p50_ms: float
+    p99_ms: float
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=1.5, help="of load, each time")
+    parser.add_argument("--stages", action="store_true", help="each part of the edge, not only none and all")
+    options = parser.parse_args()
+    stages = STAGES if options.stages else ("bare", "kit")
+    publish(list(measure(stages, options.rounds, options.seconds)), as_json=options.json)
+
+
+def measure(stages: Sequence[str], rounds: int, seconds: float) -> Iterator[Row]:
+    """One row a handler and stage; the first stage is what the others are compared with.
+
+    Raises RuntimeError when a request failed, or the collector didn't get the spans: then something else
+    would have been measured.
+    """
+    with ExitStack() as running:
+        endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        sink = None if endpoint else running.enter_context(served(python("benchmarks.stack.sink", "{port}")))
+        servers = {
+            stage: running.enter_context(
+                served(
+                    python("benchmarks.stack.apps", stage, "{port}", sink.url if sink else endpoint or ""),
+                    "/",
+                )
+            )
+            for stage in stages
+        }
+        for handler in HANDLERS:
+            for server in servers.values():
+                _drive(server, handler, min(seconds, 0.5))  # warm
+            yield from _rows(handler, servers, rounds, seconds)
+        if sink and "kit" in servers:
+            _check(sink, servers["kit"])
+
+
+@dataclass(frozen=True)
+class _Sample:
+    measured: Measured
+    cpu_us: float
+
+
+def _rows(handler: str, servers: dict[str, Served], rounds: int, seconds: float) -> Iterator[Row]:
+    samples: dict[str, list[_Sample]] = {stage: [] for stage in servers}
+    for turn in range(rounds):
+        order = list(servers) if turn % 2 == 0 else list(servers)[::-1]
+        for stage in order:
+            samples[stage].append(_drive(servers[stage], handler, seconds))
+    first = samples[next(iter(servers))]
+    for stage, own in samples.items():
+        shares = [a.measured.per_second / b.measured.per_second for a, b in zip(own, first, strict=True)]
+        yield Row(
+            handler=handler,
+            stage=stage,
+            per_second=round(median(each.measured.per_second for each in own), 1),
+            share=round(median(shares), 3),
+            share_low=round(min(shares), 3),
+            share_high=round(max(shares), 3),
+            cpu_us=round(median(each.cpu_us for each in own), 1),
+            cpu_share=round(median(b.cpu_us / a.cpu_us for a, b in zip(own, first, strict=True)), 3),
+            p50_ms=round(median(each.measured.p50_ms for each in own), 2),
+            p99_ms=round(median(each.measured.p99_ms for each in own), 2),
+        )
+
+
+def _drive(server: Served, handler: str, seconds: float) -> _Sample:
+    path, body = HANDLERS[handler]
+    before = server.cpu_seconds
+    measured = run(Load(server.url + path, seconds, body=body))
+    if measured.failures:
+        raise RuntimeError(f"{measured.failures} of {measured.requests} requests to {handler} failed")
+    return _Sample(measured, (server.cpu_seconds - before) / measured.requests * 1e6)
+
+
+def _check(sink: Served, kit: Served) -> None:
+    """All of it was on: each request has a line in the log, and nearly each a span at the collector."""
+    lines = sum('"event":"request"' in line for line in kit.log.read_text().splitlines())
+    with urllib.request.urlopen(sink.url, timeout=5) as answer:  # noqa: S310 - always http on loopback
+        spans = json.load(answer)["spans"]
+    if spans < 0.9 * lines:
+        raise RuntimeError(f"{lines} requests were logged, but the collector has {spans} spans")
+
+
+if __name__ == "__main__":
+    main()
