@@ -12,6 +12,7 @@ from pydantic import BaseModel, JsonValue
 from services.contracts import inventory_pb2, names, orders_pb2
 from services.contracts.inventory_pb2_grpc import InventoryServiceStub
 from services.contracts.orders_pb2_grpc import OrderServiceStub
+from services.gateway.greetings import greeting_routes
 from services.gateway.live import LiveService, live_routes
 from services.gateway.settings import GatewaySettings
 from services.gateway.transcoded import contract_routes
@@ -19,8 +20,10 @@ from services.gateway.upload_store import UploadStore
 from services.gateway.uploads import upload_routes
 from workbook_lib.kit.discovery import Directory
 from workbook_lib.kit.http import HttpClient
+from workbook_lib.kit.i18n import Catalogues, Languages
 from workbook_lib.kit.rpc import RpcClient
 from workbook_lib.kit.service import Service
+from workbook_lib.kit.service.compression import Compression
 
 if TYPE_CHECKING:
     from services.contracts.inventory_pb2_grpc import InventoryServiceAsyncStub
@@ -149,6 +152,9 @@ def build(settings: GatewaySettings, clients: Clients | None = None) -> Service:
         clients = connect(settings, directory)
     for client in clients:
         service.add_resource(client)
+    if settings.gzip_minimum_bytes:
+        service.add_middleware(Compression, minimum_bytes=settings.gzip_minimum_bytes)
+    service.add_middleware(Languages, catalogues=Catalogues(settings.locale_folder, service.metrics.registry))
     shop = LiveService(settings, names.SHOP, settings.shop_url)
     service.add_resource(shop)
     uploads = UploadStore(settings.upload_folder, settings.max_upload_bytes)
@@ -159,4 +165,5 @@ def build(settings: GatewaySettings, clients: Clients | None = None) -> Service:
     service.app.include_router(inventory_routes(clients.inventory))
     service.app.include_router(contract_routes(clients.orders, clients.inventory))
     service.app.include_router(upload_routes(settings, uploads))
+    service.app.include_router(greeting_routes())
     return service

@@ -1,15 +1,17 @@
-"""The gateway before real services on local ports (only Kafka and Redis are away), and as a process of its own."""
+"""The gateway before real services on local ports, without Kafka and Redis; and as a process of its own."""
 
 import asyncio
 import contextlib
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx2
 import pytest
 import uvicorn
 
@@ -88,9 +90,9 @@ class GatewayProcess:
     def __init__(self, port: int, folder: Path) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self.origin = self.url
         self.folder = folder
         self._log = folder / f"gateway-{port}.log"
+        self._process: subprocess.Popen | None = None
 
     @property
     def pid(self) -> int:
@@ -100,63 +102,87 @@ class GatewayProcess:
     def log(self) -> str:
         return self._log.read_text()
 
+    @property
+    def uploads(self) -> list[Path]:
+        """Every file below the uploads' folder, finished or not."""
+        return [path for path in (self.folder / "uploads").rglob("*") if path.is_file()]
+
     def lines(self, event: str) -> list[dict]:
+        """The log's records of one kind."""
         records = (json.loads(line) for line in self.log.splitlines() if line.startswith("{"))
         return [record for record in records if record["event"] == event]
 
-    async def start(self, **settings: str) -> None:
-        """Start it and wait until /health answers; `settings` are those of the gateway."""
-        environment = {f"GATEWAY_{name}".upper(): value for name, value in settings.items()}
+    def launch(self, **settings: str) -> None:
+        """Start it; `settings` are those of the gateway."""
         defaults = {
-            "GATEWAY_PORT": str(self.port),
-            "GATEWAY_UPLOAD_FOLDER": str(self.folder / "uploads"),
-            "GATEWAY_ALLOWED_ORIGINS": json.dumps([self.origin]),
-            "GATEWAY_REDIS_URL": "redis://127.0.0.1:1/0",
-            "GATEWAY_ENVIRONMENT": "prod",
+            "port": str(self.port),
+            "upload_folder": str(self.folder / "uploads"),
+            "allowed_origins": json.dumps([self.url]),
+            "redis_url": NO_REDIS,
+            "environment": "prod",
         }
+        environment = {f"GATEWAY_{name}".upper(): value for name, value in (defaults | settings).items()}
         with self._log.open("ab") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "services.gateway",
-                env={**os.environ, **defaults, **environment},
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "services.gateway"],
+                env={**os.environ, **environment},
                 stdout=output,
                 stderr=output,
             )
-        async with asyncio.timeout(30), httpx2.AsyncClient(trust_env=False) as client:
-            while self._process.returncode is None:
-                with contextlib.suppress(httpx2.TransportError):
-                    await client.get(f"{self.url}/health")
-                    return
-                await asyncio.sleep(0.05)
+
+    def wait_until_ready(self) -> None:
+        """Wait until it listens: its resources have started then."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            time.sleep(0.05)
         raise AssertionError(self.log)
 
-    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send it a signal and wait for its end; its exit status."""
-        if self._process.returncode is None:
-            self._process.send_signal(number)
-        async with asyncio.timeout(20):
-            return await self._process.wait()
+    def start(self, **settings: str) -> None:
+        """`launch`, and wait until it is ready."""
+        self.launch(**settings)
+        self.wait_until_ready()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def ended(self, timeout_seconds: float = 20) -> int:
+        """Wait for its end; its exit status."""
+        return self._process.wait(timeout_seconds)
+
+    def kill(self) -> None:
+        """Leave nothing behind."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 @pytest.fixture
-async def gateways(free_port, tmp_path):
+def gateways(tmp_path):
     """Makes gateway processes, not started; they end with the test."""
     made = []
 
     def make() -> GatewayProcess:
-        made.append(GatewayProcess(free_port(), tmp_path))
+        made.append(GatewayProcess(_free_port(), tmp_path))
         return made[-1]
 
     yield make
     for process in made:
-        if hasattr(process, "_process"):
-            await process.stop(signal.SIGKILL)
+        process.kill()
 
 
-@pytest.fixture
-async def gateway_process(gateways):
-    """One, started."""
-    process = gateways()
-    await process.start()
-    return process
+@pytest.fixture(scope="module")
+def gateway_process(tmp_path_factory):
+    """One for all tests of a module that only ask it: starting one takes longer than most of them."""
+    process = GatewayProcess(_free_port(), tmp_path_factory.mktemp("gateway"))
+    process.start()
+    yield process
+    process.kill()

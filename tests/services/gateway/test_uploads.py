@@ -3,8 +3,6 @@
 import asyncio
 import base64
 import hashlib
-import signal
-from pathlib import Path
 
 import httpx2
 import psutil
@@ -21,11 +19,6 @@ MB = 1_000_000
 async def client(gateway_process):
     async with httpx2.AsyncClient(base_url=gateway_process.url, timeout=60, trust_env=False) as client:
         yield client
-
-
-def _files(folder: Path) -> list[Path]:
-    """Every file below the uploads' folder."""
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 async def _send(client, content=PNG, name="photo.png", **headers):
@@ -46,6 +39,13 @@ def _stream(client, size):
     return client.post("/uploads", content=_endless(size), headers=headers)
 
 
+@pytest.fixture(autouse=True)
+def emptied(gateway_process):
+    """The tests share a gateway; each begins with an empty folder."""
+    for path in gateway_process.uploads:
+        path.unlink()
+
+
 async def test_a_file_comes_back_as_it_was_sent_under_its_name_and_by_its_content(client, gateway_process):
     sent = await _send(client, name="猫.html")
     upload = sent.json()
@@ -60,7 +60,7 @@ async def test_a_file_comes_back_as_it_was_sent_under_its_name_and_by_its_conten
     assert (part.status_code, part.content) == (206, PNG[:8])
     assert (await client.delete(sent.headers["location"])).status_code == 204
     assert (await client.get(sent.headers["location"])).status_code == 404
-    assert _files(gateway_process.folder / "uploads") == []
+    assert gateway_process.uploads == []
 
 
 @pytest.mark.parametrize("name", ["../../../evil.png", "/tmp/evil.png", "..\\evil.png", "a\x00.png", "NUL"])
@@ -73,12 +73,12 @@ async def test_traversal_and_other_hostile_names_are_a_400_and_leave_nothing(cli
     )
     assert (answer.status_code, answer.json()["code"]) == (400, 40001)
     assert answer.json()["details"][0]["field"] == "file"
-    assert _files(gateway_process.folder / "uploads") == []
+    assert gateway_process.uploads == []
 
 
 async def test_a_name_never_becomes_a_path_and_never_a_header_of_its_own(client, gateway_process):
     sent = await _send(client, name='x"\r\nSet-Cookie=1;.png')  # the client writes it as %22%0D%0A
-    (folder,) = {path.parent for path in _files(gateway_process.folder / "uploads")}
+    (folder,) = {path.parent for path in gateway_process.uploads}
     assert (folder.name, len(folder.name)) == (sent.json()["id"], 32)
     got = await client.get(sent.headers["location"])
     assert got.headers["content-disposition"] == (
@@ -100,7 +100,7 @@ async def test_a_file_that_is_not_what_its_name_says_is_judged_by_its_content(cl
     for content in (b"<script>alert(1)</script>", b"MZ\x90\x00" + bytes(100), b""):
         answer = await _send(client, content, "photo.png")
         assert (answer.status_code, answer.json()["code"]) == (415, 41501)
-    assert _files(gateway_process.folder / "uploads") == []
+    assert gateway_process.uploads == []
 
 
 async def test_memory_stays_flat_while_200_mb_come_in(client, gateway_process):
@@ -121,7 +121,7 @@ async def test_memory_stays_flat_while_200_mb_come_in(client, gateway_process):
 
 async def test_an_oversize_file_is_a_413_announced_or_not_and_leaves_nothing(gateways):
     process = gateways()
-    await process.start(max_upload_bytes=str(MB))
+    process.start(max_upload_bytes=str(MB))
     async with httpx2.AsyncClient(base_url=process.url, timeout=30, trust_env=False) as client:
         assert (await _stream(client, MB)).status_code == 201
         for answer in (
@@ -130,7 +130,7 @@ async def test_an_oversize_file_is_a_413_announced_or_not_and_leaves_nothing(gat
             await _send(client, PNG + bytes(2 * MB)),
         ):
             assert (answer.status_code, answer.json()["code"]) == (413, 41301)
-    assert len(_files(process.folder / "uploads")) == 2, "the first one's content and what is known of it"
+    assert len(process.uploads) == 2, "the first one's content and what is known of it"
 
 
 async def test_another_route_keeps_its_small_limit(client):
@@ -146,7 +146,7 @@ async def test_a_digest_is_verified_and_a_damaged_file_is_not_kept(client, gatew
     damaged = body.replace(bytes(5), b"wrong", 1)
     answer = await client.post("/uploads", content=damaged, headers=headers)
     assert (answer.status_code, "damaged" in answer.json()["message"]) == (400, True)
-    assert _files(gateway_process.folder / "uploads") == []
+    assert gateway_process.uploads == []
     kept = await client.post("/uploads", content=body, headers=headers)
     got = await client.get(kept.headers["location"])
     whole = base64.b64encode(hashlib.sha256(got.content).digest()).decode()
@@ -155,6 +155,7 @@ async def test_a_digest_is_verified_and_a_damaged_file_is_not_kept(client, gatew
 
 async def _begin_upload(process):
     """A connection on which half of a file was sent."""
+    before = len(process.uploads)
     _, writer = await asyncio.open_connection("127.0.0.1", process.port)
     writer.write(
         b"POST /uploads HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n"
@@ -162,71 +163,67 @@ async def _begin_upload(process):
         b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n%PDF-' + bytes(500_000)
     )
     await writer.drain()
-    await eventually(lambda: _files(process.folder / "uploads"), interval_seconds=0.02)
+    await eventually(lambda: len(process.uploads) > before, interval_seconds=0.02)
     return writer
 
 
 async def _nothing_left(process):
-    await eventually(lambda: not _files(process.folder / "uploads"), interval_seconds=0.02)
+    await eventually(lambda: not process.uploads, interval_seconds=0.02)
 
 
 async def test_an_upload_that_its_caller_breaks_off_leaves_nothing(gateway_process):
+    before = len(gateway_process.lines("request"))
     writer = await _begin_upload(gateway_process)
     writer.transport.abort()
     await _nothing_left(gateway_process)
-    (line,) = await eventually(lambda: gateway_process.lines("request"))
+    line = (await eventually(lambda: gateway_process.lines("request")[before:]))[0]
     assert (line["path"], line["status"]) == ("/uploads", 499)
     assert gateway_process.lines("unexpected error") == []
 
 
-async def test_an_upload_that_stands_still_is_a_408_and_leaves_nothing(gateways):
+async def test_an_upload_that_stands_still_and_one_that_only_drips_are_a_408_and_leave_nothing(gateways):
     process = gateways()
-    await process.start(upload_pause_seconds="0.5")
-    reader, writer = await asyncio.open_connection("127.0.0.1", process.port)
-    writer.write(
-        b"POST /uploads HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n"
-        b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
-    )
-    async with asyncio.timeout(10):
-        answer = await reader.read()  # until the connection is closed
-    assert answer.startswith(b"HTTP/1.1 408")
-    assert b'"code":40801' in answer
-    await _nothing_left(process)
-    writer.close()
+    process.start(upload_pause_seconds="0.5", upload_seconds="1.5")
 
-
-async def test_a_slow_upload_has_a_deadline_however_lively_it_is(gateways):
-    process = gateways()
-    await process.start(upload_seconds="1")
-
-    async def dripping():
-        yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n%PDF-'
+    async def drip(writer):
         for _ in range(100):
-            yield b"x"
-            await asyncio.sleep(0.1)
+            writer.write(b"x")
+            await asyncio.sleep(0.05)
 
-    async with httpx2.AsyncClient(base_url=process.url, timeout=30, trust_env=False) as client:
-        headers = {"Content-Type": "multipart/form-data; boundary=b"}
-        answer = await client.post("/uploads", content=dripping(), headers=headers)
-    assert answer.status_code == 408
-    await _nothing_left(process)
+    for pace in (None, drip):
+        reader, writer = await asyncio.open_connection("127.0.0.1", process.port)
+        writer.write(
+            b"POST /uploads HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+            b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n%PDF-'
+        )
+        dripping = asyncio.create_task(pace(writer)) if pace else None
+        async with asyncio.timeout(10):
+            answer = await reader.readuntil(b"}")
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b'"code":40801' in answer
+        assert b"connection: close" in answer.lower()
+        await _nothing_left(process)
+        if dripping:
+            dripping.cancel()
+        writer.transport.abort()
 
 
 async def test_what_a_killed_process_left_is_removed_by_the_next_and_what_a_living_one_writes_is_not(
     gateways,
 ):
     killed, living, third = gateways(), gateways(), gateways()
-    await asyncio.gather(killed.start(), living.start())
-    writers = [await _begin_upload(killed)]
-    await killed.stop(signal.SIGKILL)
-    left = _files(killed.folder / "uploads")
-    assert len(left) == 1
-    writers.append(await _begin_upload(living))
-    await eventually(lambda: len(_files(living.folder / "uploads")) == 2)
-    await third.start()
-    (still,) = _files(living.folder / "uploads")
-    assert still not in left
-    writers[1].write(bytes(1_000_000))  # the living one goes on
-    await writers[1].drain()
-    for writer in writers:
-        writer.transport.abort()
+    for process in (killed, living):
+        process.launch(upload_pause_seconds="60")
+    for process in (killed, living):
+        process.wait_until_ready()
+    first = await _begin_upload(killed)
+    (left,) = killed.uploads
+    killed.kill()
+    assert killed.uploads == [left]
+    second = await _begin_upload(living)
+    (writing,) = set(living.uploads) - {left}
+    third.start()
+    assert third.uploads == [writing]
+    first.transport.abort()
+    second.transport.abort()
