@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -42,6 +43,8 @@ class LoadPlan:
     timeout_seconds: float = 5.0
     label_header: str = ""
     """The header of the answer that tells samples apart, such as X-Version."""
+    ca_file: str = ""
+    """The authority of an HTTPS server's certificate; "" for those that the system trusts."""
 
     def __post_init__(self) -> None:
         bounds: dict[str, tuple[float, float, float]] = {
@@ -94,7 +97,10 @@ class Recorder:
 
 async def generate(plan: LoadPlan) -> dict[str, Any]:
     """Send what the plan says, a warm-up first that isn't counted, and return the recorded columns."""
-    connector = aiohttp.TCPConnector(limit=plan.concurrency if plan.rate is None else MAX_IN_FLIGHT)
+    connector = aiohttp.TCPConnector(
+        limit=plan.concurrency if plan.rate is None else MAX_IN_FLIGHT,
+        ssl=ssl.create_default_context(cafile=plan.ca_file) if plan.ca_file else True,
+    )
     timeout = aiohttp.ClientTimeout(total=plan.timeout_seconds)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         model = _closed if plan.rate is None else _open

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any, Final
 
 from workbook_lib.lab.traffic.generator import LoadPlan
@@ -40,13 +41,15 @@ async def run_load(
     max_requests: int = 100_000,
     timeout_seconds: float = 5.0,
     label_header: str = "",
+    ca_file: str | Path | None = None,
 ) -> LoadResult:
     """Send requests for `seconds`, at most `max_requests` of them, and return every latency.
 
     With `rate` (a second) the model is open, without it closed with `concurrency` clients; see `LoadPlan`. A
     request fails without an answer in `timeout_seconds` and with one of 400 and above. Each sample is
-    labelled with the `label_header` of its answer, X-Version for example. Raises ValueError for
-    a plan out of bounds and TrafficError when the process that sends them fails.
+    labelled with the `label_header` of its answer, X-Version for example. `ca_file` has the authority that
+    an HTTPS server's certificate is from. Raises ValueError for a plan out of bounds and TrafficError when
+    the process that sends them fails.
     """
     plan = LoadPlan(
         url,
@@ -60,6 +63,7 @@ async def run_load(
         max_requests=max_requests,
         timeout_seconds=timeout_seconds,
         label_header=label_header,
+        ca_file=str(ca_file) if ca_file else "",
     )
     bound = START_SECONDS + plan.warmup_seconds + plan.seconds + 2 * plan.timeout_seconds
     async with _traffic_process() as process:
