@@ -14,6 +14,7 @@ from services.contracts.inventory_pb2_grpc import InventoryServiceStub
 from services.contracts.orders_pb2_grpc import OrderServiceStub
 from services.gateway.greetings import greeting_routes
 from services.gateway.live import LiveService, live_routes
+from services.gateway.products import product_routes
 from services.gateway.settings import GatewaySettings
 from services.gateway.transcoded import contract_routes
 from services.gateway.upload_store import UploadStore
@@ -41,6 +42,7 @@ class Clients(NamedTuple):
     users: HttpClient
     orders: "RpcClient[OrderServiceAsyncStub]"
     inventory: "RpcClient[InventoryServiceAsyncStub]"
+    products: HttpClient
 
 
 class OrderView(BaseModel):
@@ -135,11 +137,13 @@ def connect(settings: GatewaySettings, directory: Directory) -> Clients:
     users = directory.find(names.USERS, settings.users_url)
     orders = directory.find(names.ORDERS, settings.orders_url)
     inventory = directory.find(names.INVENTORY, settings.inventory_url)
+    products = directory.find(names.PRODUCTS, settings.products_url)
     timeout = settings.timeout_seconds
     return Clients(
         HttpClient(users, timeout_seconds=timeout),
         RpcClient(orders, OrderServiceStub, timeout_seconds=timeout),
         RpcClient(inventory, InventoryServiceStub, timeout_seconds=timeout),
+        HttpClient(products, timeout_seconds=timeout),
     )
 
 
@@ -163,6 +167,7 @@ def build(settings: GatewaySettings, clients: Clients | None = None) -> Service:
     service.app.include_router(user_routes(clients.users))
     service.app.include_router(order_routes(clients.orders))
     service.app.include_router(inventory_routes(clients.inventory))
+    service.app.include_router(product_routes(clients.products))
     service.app.include_router(contract_routes(clients.orders, clients.inventory))
     service.app.include_router(upload_routes(settings, uploads))
     service.app.include_router(greeting_routes())

@@ -26,6 +26,9 @@ class GatewaySettings(WithRedis):
         default="127.0.0.1:50053", description="inventory's gRPC address, without Consul"
     )
     shop_url: str = Field(default="http://127.0.0.1:8090", description="the shop's base URL, without Consul")
+    products_url: str = Field(
+        default="http://127.0.0.1:8086", description="products' base URL, without Consul"
+    )
     timeout_seconds: float = Field(default=3.0, gt=0, description="deadline of each call to a service behind")
     gzip_minimum_bytes: int = Field(
         default=1024, ge=0, description="least answer that is compressed; 0: none"

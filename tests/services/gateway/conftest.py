@@ -23,6 +23,8 @@ from services.inventory import app as inventory
 from services.inventory.settings import InventorySettings
 from services.orders import app as orders
 from services.orders.settings import OrdersSettings
+from services.products import app as products
+from services.products.settings import ProductsSettings
 from services.users import app as users
 from services.users.settings import UsersSettings
 from workbook_lib.kit.discovery import StaticInstances
@@ -76,9 +78,19 @@ async def people(tmp_path, free_port, desk):
 
 
 @pytest.fixture
-async def edge(running, tmp_path, people, desk, shelves):
+async def goods(tmp_path, free_port):
+    settings = ProductsSettings(database_url=f"sqlite:///{tmp_path}/products.db", port=free_port())
+    async with _listening(products.build(settings)):
+        yield f"http://127.0.0.1:{settings.port}"
+
+
+@pytest.fixture
+async def edge(running, tmp_path, people, desk, shelves, goods):
     clients = gateway.Clients(
-        HttpClient(people), RpcClient(desk, OrderServiceStub), RpcClient(shelves, InventoryServiceStub)
+        HttpClient(people),
+        RpcClient(desk, OrderServiceStub),
+        RpcClient(shelves, InventoryServiceStub),
+        HttpClient(goods),
     )
     async with running(gateway.build(GatewaySettings(upload_folder=tmp_path / "uploads"), clients)) as client:
         yield client

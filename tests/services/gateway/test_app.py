@@ -68,9 +68,12 @@ async def test_what_is_not_an_id_is_not_passed_on(edge, path):
 async def test_a_service_that_is_away_is_a_503(running, free_port):
     away = StaticInstances.at(f"127.0.0.1:{free_port()}")
     clients = gateway.Clients(
-        HttpClient(away), RpcClient(away, OrderServiceStub), RpcClient(away, InventoryServiceStub)
+        HttpClient(away),
+        RpcClient(away, OrderServiceStub),
+        RpcClient(away, InventoryServiceStub),
+        HttpClient(away),
     )
     async with running(gateway.build(GatewaySettings(), clients)) as edge:
-        for path in ("/users", "/orders/o1", "/inventory/mouse"):
+        for path in ("/users", "/orders/o1", "/inventory/mouse", "/api/v2/products"):
             answer = await edge.get(path)
             assert (answer.status_code, answer.json()["code"]) == (503, 50301)
