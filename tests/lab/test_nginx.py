@@ -69,6 +69,10 @@ def _host(lab: Lab, name: str) -> str:
     return lab[name].url.removeprefix("http://")
 
 
+def _authority(front: Handle) -> bytes:
+    return Path(front.environment["NGINX_CA_FILE"]).read_bytes()
+
+
 def _trust(front: Handle) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=front.environment["NGINX_CA_FILE"])
 
@@ -208,7 +212,7 @@ async def test_a_configuration_that_passes_the_test_but_cant_be_served_is_taken_
 async def test_grpc_passes_through_by_http_2(lab, front):
     await lab.start("inventory", env={"CONSUL_HTTP_ADDR": ""})
     await nginx.configure(front, "grpc.conf", grpc=lab["inventory"].grpc_target)
-    credentials = grpc.ssl_channel_credentials(Path(front.environment["NGINX_CA_FILE"]).read_bytes())
+    credentials = grpc.ssl_channel_credentials(_authority(front))
     async with grpc.aio.secure_channel(front.url.removeprefix("https://"), credentials) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)

@@ -1,0 +1,38 @@
+"""Curves are drawn one a series, and say their range as text."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from workbook_lib.lab.evidence import Series
+from workbook_lib.lab.show import curves
+
+START = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
+
+
+def _series(name, *values):
+    points = ((START + timedelta(seconds=second), value) for second, value in enumerate(values))
+    return Series({"service": name}, tuple(points))
+
+
+def test_each_series_is_a_line_named_by_its_label():
+    picture = curves([_series("users", 1, 3, 2), _series("orders", 5)], label="service", unit="/s")
+    axes = picture.figure.axes[0]
+    assert [line.get_label() for line in axes.lines] == ["users", "orders"]
+    assert list(axes.lines[0].get_xdata()) == [0, 1, 2]
+    assert picture.text.splitlines() == [
+        "users   from 1 to 3 /s, last 2, 3 points",
+        "orders  from 5 to 5 /s, last 5, 1 points",
+    ]
+    assert picture.png().startswith(b"\x89PNG")
+
+
+def test_moments_within_the_range_are_marked():
+    marks = {"killed": START + timedelta(seconds=1), "before all": START - timedelta(seconds=9)}
+    axes = curves([_series("users", 1, 2, 3)], label="service", marks=marks).figure.axes[0]
+    assert [text.get_text().strip() for text in axes.texts] == ["killed"]
+
+
+def test_without_a_point_there_is_nothing_to_draw():
+    with pytest.raises(ValueError, match="found no series"):
+        curves([Series({}, ())], label="service")
