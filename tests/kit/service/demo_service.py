@@ -39,6 +39,14 @@ class Noted:
         print("resource stopped", flush=True)
 
 
+def count_on_the_loop() -> int:
+    """What nobody should do on an event loop: the profile has to find it."""
+    total = 0
+    for number in range(100_000):
+        total += number
+    return total
+
+
 def build(settings: DemoSettings) -> Service:
     """The demo."""
     if settings.broken == "build":
@@ -52,6 +60,10 @@ def build(settings: DemoSettings) -> Service:
         print("slow began", flush=True)
         await asyncio.sleep(seconds)
         return "finished"
+
+    @service.app.get("/busy")
+    async def busy() -> int:
+        return count_on_the_loop()
 
     @service.app.get("/boom")
     async def boom() -> None:

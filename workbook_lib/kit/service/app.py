@@ -62,6 +62,12 @@ class Service:
         health = HealthEndpoint(self.settings, self._resources, self._intake)
         app.add_api_route("/health", health.report, responses={503: {"model": Health}})
         app.add_api_route("/metrics", self.metrics.expose, include_in_schema=False)
+        if self.settings.operator_token:
+            # Imported where it is needed: the profiler is a good part of a small service's start.
+            from workbook_lib.kit.security.operators import OperatorGuard
+            from workbook_lib.kit.service.profiling import profiling_routes
+
+            app.include_router(profiling_routes(OperatorGuard(self.settings.operator_token)))
         # Innermost first: an unexpected error must have become a response before it is logged and counted.
         app.add_middleware(BodyLimit, max_body_bytes=self.settings.max_body_bytes)
         app.add_middleware(UnexpectedErrors)

@@ -41,6 +41,7 @@ _SHARED_VARIABLES: Mapping[str, str] = {
     "consul_http_addr": "CONSUL_HTTP_ADDR",
     "consul_http_token": "CONSUL_HTTP_TOKEN",
     "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "operator_token": "OPERATOR_TOKEN",
     "check_interval_seconds": "CHECK_INTERVAL_SECONDS",
     "database_url": "DATABASE_URL",
     "redis_url": "REDIS_URL",
@@ -93,6 +94,9 @@ class ServiceSettings(BaseSettings):
         default=5, ge=0, description="time for requests under way when stopping"
     )
     max_body_bytes: int = Field(default=1_048_576, ge=0, description="largest request body that is read")
+    operator_token: SecretStr | None = Field(
+        default=None, description="opens /debug to callers on this machine; none: there is no /debug"
+    )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _secrets: set[str] = PrivateAttr(default_factory=set)
