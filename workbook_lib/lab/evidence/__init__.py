@@ -3,6 +3,7 @@
 from workbook_lib.lab.evidence.database import rows
 from workbook_lib.lab.evidence.graph import Edge, NodeKind, assert_edges, service_edges
 from workbook_lib.lab.evidence.jaeger import Jaeger
+from workbook_lib.lab.evidence.junit import CaseResult, junit
 from workbook_lib.lab.evidence.kafka import PartitionLag, group_lag, topic_offsets
 from workbook_lib.lab.evidence.logs import logs
 from workbook_lib.lab.evidence.metrics import metric
@@ -22,6 +23,7 @@ from workbook_lib.lab.evidence.spans import (
 
 __all__ = [
     "AttributeValue",
+    "CaseResult",
     "Edge",
     "EvidenceError",
     "EvidenceTimeout",
@@ -42,6 +44,7 @@ __all__ = [
     "eventually",
     "group_lag",
     "healthy_instances",
+    "junit",
     "logs",
     "metric",
     "rows",

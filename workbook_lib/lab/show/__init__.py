@@ -4,6 +4,7 @@ from workbook_lib.lab.show.charts import bars, latency_histogram, timeline
 from workbook_lib.lab.show.code import source
 from workbook_lib.lab.show.lines import curves
 from workbook_lib.lab.show.output import Picture, Shown
+from workbook_lib.lab.show.pages import web_page
 from workbook_lib.lab.show.rates import rates
 from workbook_lib.lab.show.records import log_lines, tree
 from workbook_lib.lab.show.servicemap import service_map
@@ -24,4 +25,5 @@ __all__ = [
     "timeline",
     "tree",
     "waterfall",
+    "web_page",
 ]
