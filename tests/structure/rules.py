@@ -32,7 +32,7 @@ TAUGHT = {
         "redis",
         "sqlalchemy",
     ),
-    *("matplotlib", "packaging", "psutil", "structlog"),
+    *("matplotlib", "packaging", "psutil", "structlog", "yaml"),
 }
 CONTRACTS = "services.contracts"
 

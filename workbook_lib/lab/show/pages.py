@@ -18,7 +18,7 @@ def web_page(url: str, title: str = "") -> Shown:
     """Show a page of this machine in JupyterLab, which passes it on under /proxy/<port>/, and link to it.
 
     The browser may be on another machine than the service, as on Binder; only the Jupyter server has to reach
-    it. The page is loaded when its line is opened. Where there is no Jupyter server (GitHub, a built site) the
+    it. The page is loaded when its line is opened. Where there is no Jupyter server (GitHub, a site) the
     line stays closed, and the address is all there is.
     """
     parts = urlsplit(url)

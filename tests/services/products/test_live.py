@@ -1,0 +1,104 @@
+"""The products over the wire, as another team's client sees them: against the contract that this team holds.
+
+PRODUCTS_URL is the address of a running service; without it, one is started. PRODUCTS_CONTRACT is a file with
+the OpenAPI document that the client was built on; without it, the service's own of today is taken.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import httpx2
+import pytest
+import pytest_asyncio
+from jsonschema import Draft202012Validator
+
+from workbook_lib.lab import Lab
+
+LAMP = {"sku": "live-lamp", "name": "Lamp", "category": "furniture", "price_cents": 4200, "currency": "EUR"}
+LAMP_PATH = f"/products/{LAMP['sku']}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def url(tmp_path_factory):
+    """The address of a running products service."""
+    if known := os.environ.get("PRODUCTS_URL"):
+        yield known
+        return
+    async with Lab("products-live", root=tmp_path_factory.mktemp("live")) as lab:
+        await lab.start("products")
+        yield lab["products"].url
+
+
+@pytest.fixture
+def products(url):
+    with httpx2.Client(base_url=url, timeout=10) as client:
+        yield client
+        client.delete(LAMP_PATH)
+
+
+@pytest.fixture
+def contract(products):
+    if known := os.environ.get("PRODUCTS_CONTRACT"):
+        return json.loads(Path(known).read_text())
+    return products.get("/openapi.json").json()
+
+
+def violations(contract, method: str, path: str, answer: httpx2.Response) -> list[str]:
+    """Where an answer isn't what the contract says of an operation: its status, its type, each wrong value."""
+    documented = contract["paths"][path][method]["responses"]
+    status = str(answer.status_code)
+    said = documented.get(status) or documented.get(f"{status[0]}XX")
+    if said is None:
+        return [f"{status} isn't documented; {', '.join(documented)} are"]
+    content = said.get("content", {})
+    if not content:
+        return [] if not answer.content else [f"{status} has a body, and should have none"]
+    kind = answer.headers.get("content-type", "").partition(";")[0]
+    if kind not in content:
+        return [f"{kind} instead of {', '.join(content)}"]
+    schema = content[kind]["schema"] | {"components": contract["components"]}
+    errors = Draft202012Validator(schema).iter_errors(answer.json())
+    return [f"{error.json_path}: {error.message}" for error in errors]
+
+
+@pytest.mark.parametrize(
+    ("path", "address", "status"),
+    [
+        ("/products", "/products", 200),
+        ("/products", "/products?limit=0", 400),
+        ("/products/{sku}", "/products/keyboard", 200),
+        ("/products/{sku}", "/products/no-such-thing", 404),
+    ],
+)
+def test_what_is_read_is_what_the_contract_says(products, contract, path, address, status):
+    answer = products.get(address)
+    assert answer.status_code == status
+    assert violations(contract, "get", path, answer) == []
+
+
+def test_what_is_written_comes_back_as_the_contract_says(products, contract):
+    created = products.post("/products", json=LAMP)
+    replaced = products.put(LAMP_PATH, json={name: LAMP[name] for name in LAMP if name != "sku"})
+    deleted = products.delete(LAMP_PATH)
+    assert [answer.status_code for answer in (created, replaced, deleted)] == [201, 200, 204]
+    assert violations(contract, "post", "/products", created) == []
+    assert violations(contract, "put", "/products/{sku}", replaced) == []
+    assert violations(contract, "delete", "/products/{sku}", deleted) == []
+
+
+def test_a_reader_who_has_it_already_gets_no_body(products, contract):
+    tag = products.get("/products/keyboard").headers["etag"]
+    again = products.get("/products/keyboard", headers={"If-None-Match": tag})
+    assert again.status_code == 304
+    assert violations(contract, "get", "/products/{sku}", again) == []
+
+
+def test_an_answer_that_breaks_the_contract_is_told(contract):
+    get = (contract, "get", "/products/{sku}")
+    price_as_text = httpx2.Response(200, json=LAMP | {"price_cents": "42.00"})
+    assert violations(*get, price_as_text) == ["$.price_cents: '42.00' is not of type 'integer'"]
+    without_price = httpx2.Response(200, json={name: LAMP[name] for name in LAMP if name != "price_cents"})
+    assert violations(*get, without_price) == ["$: 'price_cents' is a required property"]
+    assert "418 isn't documented" in violations(*get, httpx2.Response(418))[0]
+    assert violations(*get, httpx2.Response(200, text="hello")) == ["text/plain instead of application/json"]
