@@ -40,7 +40,7 @@ class Jobs:
     """Takes work and does it: `at_once` jobs run, `waiting` more may wait, the next caller is refused.
 
     Jobs live in memory: stopping waits until all are done, but a killed process loses the others. Work
-    that must survive belongs in a queue outside (chapter 3).
+    that must survive belongs in a queue outside: see `intake`.
     """
 
     def __init__(self, *, at_once: int, waiting: int, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -48,7 +48,7 @@ class Jobs:
         self._most = at_once + waiting
         self._clock = clock
         self._jobs: dict[str, Job] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Exception | None]] = set()
 
     async def start(self) -> None:
         """Nothing runs before the first job."""
@@ -82,13 +82,24 @@ class Jobs:
         task.add_done_callback(self._tasks.discard)
         return job
 
+    async def work_off(self, job_id: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work` for a queue outside, which keeps the job until this returns. Raises what `work` raises.
+
+        Nobody is refused: a queue that waits is what it is there for.
+        """
+        job = Job(job_id)
+        self._remember(job)
+        if (error := await self._run(job, work)) is not None:
+            raise error
+
     def get(self, job_id: str) -> Job:
         """The job with this id; finished ones are remembered for a while. Raises NotFound."""
         if job_id not in self._jobs:
             raise NotFound(f"no job {job_id!r}")
         return self._jobs[job_id]
 
-    async def _run(self, job: Job, work: Callable[[], Awaitable[None]]) -> None:
+    async def _run(self, job: Job, work: Callable[[], Awaitable[None]]) -> Exception | None:
+        failure: Exception | None = None
         async with self._places:
             job.state = JobState.RUNNING
             started = self._clock.monotonic()
@@ -96,10 +107,11 @@ class Jobs:
                 with telemetry.tracer().start_as_current_span("job"):
                     await work()
                 job.state = JobState.DONE
-            except Exception:  # noqa: BLE001 (whatever it was, the others go on)
-                job.state = JobState.FAILED
+            except Exception as error:  # noqa: BLE001 (whatever it was, the others go on)
+                failure, job.state = error, JobState.FAILED
                 _log.exception("job failed", job=job.id)
             job.seconds = self._clock.monotonic() - started
+        return failure
 
     def _remember(self, job: Job) -> None:
         self._jobs[job.id] = job

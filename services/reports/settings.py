@@ -25,6 +25,10 @@ class ReportsSettings(ServiceSettings):
     rows: int = Field(
         default=40_000, ge=1, le=1_000_000, description="sales in a report; the default is about 200 ms"
     )
+    kafka_bootstrap_servers: str | None = Field(
+        default=None, description="Kafka brokers to take jobs from; none: don't"
+    )
+    amqp_url: str | None = Field(default=None, description="RabbitMQ to take jobs from; none: don't")
     at_once: int = Field(default=1, ge=1, description="reports built at the same time")
     waiting: int = Field(
         default=100, ge=0, description="accepted reports that may wait; beyond, callers get a 429"

@@ -63,6 +63,6 @@ def test_an_event_without_a_time_zone_is_refused():
 
 
 def test_every_topic_has_its_partitions_and_every_service_a_name_of_its_own():
-    assert topics.PARTITIONS == {topics.USER_EVENTS: 6}
+    assert topics.PARTITIONS == {topics.USER_EVENTS: 6, topics.REPORT_JOBS: 2}
     all_names = [getattr(names, name) for name in names.__all__]
     assert len(set(all_names)) == len(all_names)

@@ -46,6 +46,7 @@ _SHARED_VARIABLES: Mapping[str, str] = {
     "database_url": "DATABASE_URL",
     "redis_url": "REDIS_URL",
     "kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS",
+    "amqp_url": "AMQP_URL",
 }
 
 
