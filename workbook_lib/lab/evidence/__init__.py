@@ -8,6 +8,7 @@ from workbook_lib.lab.evidence.kafka import PartitionLag, group_lag, topic_offse
 from workbook_lib.lab.evidence.logs import logs
 from workbook_lib.lab.evidence.metrics import metric
 from workbook_lib.lab.evidence.polling import EvidenceError, EvidenceTimeout, eventually
+from workbook_lib.lab.evidence.profile import HotSpot, hot_spots
 from workbook_lib.lab.evidence.prometheus import Prometheus, Reading, Series
 from workbook_lib.lab.evidence.registry import healthy_instances
 from workbook_lib.lab.evidence.spans import (
@@ -28,6 +29,7 @@ __all__ = [
     "EvidenceError",
     "EvidenceTimeout",
     "Hop",
+    "HotSpot",
     "Jaeger",
     "NodeKind",
     "PartitionLag",
@@ -44,6 +46,7 @@ __all__ = [
     "eventually",
     "group_lag",
     "healthy_instances",
+    "hot_spots",
     "junit",
     "logs",
     "metric",

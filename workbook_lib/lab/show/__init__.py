@@ -2,12 +2,14 @@
 
 from workbook_lib.lab.show.charts import bars, latency_histogram, timeline
 from workbook_lib.lab.show.code import source
+from workbook_lib.lab.show.flame import flame_graph
 from workbook_lib.lab.show.lines import curves
 from workbook_lib.lab.show.output import Picture, Shown
 from workbook_lib.lab.show.pages import web_page
 from workbook_lib.lab.show.rates import rates
 from workbook_lib.lab.show.records import log_lines, tree
 from workbook_lib.lab.show.servicemap import service_map
+from workbook_lib.lab.show.stacked import stacked_bars
 from workbook_lib.lab.show.tables import table
 from workbook_lib.lab.show.waterfall import waterfall
 
@@ -16,11 +18,13 @@ __all__ = [
     "Shown",
     "bars",
     "curves",
+    "flame_graph",
     "latency_histogram",
     "log_lines",
     "rates",
     "service_map",
     "source",
+    "stacked_bars",
     "table",
     "timeline",
     "tree",
