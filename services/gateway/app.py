@@ -12,8 +12,10 @@ from pydantic import BaseModel, JsonValue
 from services.contracts import inventory_pb2, names, orders_pb2
 from services.contracts.inventory_pb2_grpc import InventoryServiceStub
 from services.contracts.orders_pb2_grpc import OrderServiceStub
+from services.gateway.access import Access
 from services.gateway.greetings import greeting_routes
 from services.gateway.live import LiveService, live_routes
+from services.gateway.login import login_routes
 from services.gateway.products import product_routes
 from services.gateway.settings import GatewaySettings
 from services.gateway.transcoded import contract_routes
@@ -156,6 +158,9 @@ def build(settings: GatewaySettings, clients: Clients | None = None) -> Service:
         clients = connect(settings, directory)
     for client in clients:
         service.add_resource(client)
+    access = Access(settings)
+    access.guard(service)
+    service.add_resource(access)
     if settings.gzip_minimum_bytes:
         service.add_middleware(Compression, minimum_bytes=settings.gzip_minimum_bytes)
     service.add_middleware(Languages, catalogues=Catalogues(settings.locale_folder, service.metrics.registry))
@@ -164,6 +169,7 @@ def build(settings: GatewaySettings, clients: Clients | None = None) -> Service:
     uploads = UploadStore(settings.upload_folder, settings.max_upload_bytes)
     service.add_resource(uploads)
     service.app.include_router(live_routes(shop))
+    service.app.include_router(login_routes(clients.users, access))
     service.app.include_router(user_routes(clients.users))
     service.app.include_router(order_routes(clients.orders))
     service.app.include_router(inventory_routes(clients.inventory))

@@ -6,6 +6,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.contracts import names
+from services.gateway.access_settings import AccessSettings
 from workbook_lib.kit.settings import WithRedis
 
 __all__ = ["GatewaySettings"]
@@ -13,7 +14,7 @@ __all__ = ["GatewaySettings"]
 _LOCALES = Path(__file__).resolve().parents[2] / "data" / "locales"
 
 
-class GatewaySettings(WithRedis):
+class GatewaySettings(AccessSettings, WithRedis):
     """Settings of the gateway. The addresses count only without Consul."""
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")

@@ -26,7 +26,7 @@ class UsersSettings(WithDatabase, WithRedis):
     )
     credentials_file: Path | None = Field(
         default=_DATA / "credentials.json",
-        description="JSON list of password hashes for users of seed_file; not used in prod",
+        description="JSON list of hashes of the password only-for-the-demo-1; not used in prod",
     )
     profile_ttl_seconds: int = Field(default=60, ge=1, description="how long a profile stays in the cache")
     orders_url: str = Field(default="127.0.0.1:50052", description="orders' gRPC address, without Consul")

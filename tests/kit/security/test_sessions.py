@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 
 from workbook_lib.kit.cache import Cache, CacheError
 from workbook_lib.kit.clock import ManualClock
-from workbook_lib.kit.security.sessions import SessionCookie, Sessions
+from workbook_lib.kit.security.session_cookie import SessionCookie
+from workbook_lib.kit.security.sessions import Sessions
 
 pytestmark = pytest.mark.server
 

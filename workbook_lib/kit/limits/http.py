@@ -64,10 +64,10 @@ class RateLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on if its caller's quota allows it."""
-        if scope["type"] != "http" or scope["path"] in _EXEMPT_PATHS:
+        if scope["type"] == "lifespan" or scope["path"] in _EXEMPT_PATHS:
             await self._app(scope, receive, send)
             return
-        decision = await enforce(self._limiter, self._key(scope))
+        decision = await enforce(self._limiter, self._key(scope))  # of a WebSocket, its handshake
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

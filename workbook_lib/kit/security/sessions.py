@@ -5,14 +5,13 @@ Rules: OWASP's cheat sheet on session management.
 
 import hashlib
 import secrets
-from typing import Literal
 
 from pydantic import BaseModel
 
 from workbook_lib.kit.cache import Cache
 from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
 
-__all__ = ["Session", "SessionCookie", "Sessions"]
+__all__ = ["Session", "Sessions"]
 
 _ID_BYTES = 32
 
@@ -97,25 +96,3 @@ class Sessions:
 def _key(session_id: str) -> str:
     """A fast hash is enough: 256 random bits can't be guessed, whoever reads the store learns no id."""
     return hashlib.sha256(session_id.encode()).hexdigest()
-
-
-class SessionCookie:
-    """The cookie that carries a session's id: out of scripts' reach, over HTTPS only, for this host only."""
-
-    def __init__(self, *, secure: bool, same_site: Literal["lax", "strict"] = "lax") -> None:
-        # Of a __Host- cookie the browser itself sees to it that it is secure and of this very host.
-        self.name = "__Host-session" if secure else "session"
-        self._secure = secure
-        self._same_site = same_site
-
-    def header(self, session_id: str) -> str:
-        """The Set-Cookie that hands out `session_id`; it ends with the browser's own session."""
-        return f"{self.name}={session_id}; {self._attributes()}"
-
-    def clearing(self) -> str:
-        """The Set-Cookie that makes the browser forget it."""
-        return f"{self.name}=; Max-Age=0; {self._attributes()}"
-
-    def _attributes(self) -> str:
-        secure = "Secure; " if self._secure else ""
-        return f"Path=/; {secure}HttpOnly; SameSite={self._same_site.capitalize()}"
