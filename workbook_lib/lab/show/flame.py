@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ CHARACTER_INCHES: Final = 0.062  # of a label's font, on average
 NARROWEST: Final = 0.002  # of the whole; what is narrower can't be seen
 STEM: Final = 0.98  # a call that takes this much of its caller tells nothing that the caller doesn't
 LEGEND: Final = 7
+OTHERS: Final = "#9aa5b1"
 TEXT_LINES: Final = 10
 
 
@@ -40,7 +41,7 @@ class _Box:
 
 
 def flame_graph(profile: Mapping[str, Any], *, title: str = "Where the time went") -> Picture:
-    """Draw what GET /debug/profile answered; colours are packages, the legend names the widest.
+    """Draw what GET /debug/profile answered. Colours are packages; the legend tells the time in each itself.
 
     The stem that all calls share (the interpreter's start, the event loop) is left out. Raises ValueError for
     a profile without a sample.
@@ -58,14 +59,18 @@ def flame_graph(profile: Mapping[str, Any], *, title: str = "Where the time went
     axes.axis("off")
     axes.set_xlim(0, 1)
     axes.set_ylim(rows, 0)
-    colours = colours_of(box.package for box in boxes)
+    alone: dict[str, float] = {}
     for box in boxes:
-        _draw(axes, box, colours[box.package])
+        alone[box.package] = alone.get(box.package, 0.0) + box.alone
+    widest = sorted(alone, key=alone.__getitem__, reverse=True)[:LEGEND]
+    colours = colours_of(widest)
+    for box in boxes:
+        _draw(axes, box, colours.get(box.package, OTHERS))
     facts = f"{profile['samples']:,} samples in {profile['seconds']:.1f} s"
     top = 1 - 0.2 / height
     figure.text(MARGIN_INCHES / WIDTH_INCHES, top, title, fontsize=11, weight="bold", color=INK, va="center")
     figure.text(0.985, top, facts, fontsize=7.5, color=MUTED, va="center", ha="right")
-    _legend(figure, boxes, colours)
+    _legend(figure, {name: alone[name] for name in widest}, colours)
     return Picture(figure, f"{facts}\n{_text(profile)}")
 
 
@@ -104,15 +109,12 @@ def _draw(axes: Axes, box: _Box, colour: str) -> None:
         axes.text(box.left + 0.004, box.row + 0.54, label, fontsize=6.5, color=INK, va="center")
 
 
-def _legend(figure: Figure, boxes: Sequence[_Box], colours: Mapping[str, str]) -> None:
-    """The packages with most time of their own."""
+def _legend(figure: Figure, alone: Mapping[str, float], colours: Mapping[str, str]) -> None:
     from matplotlib.patches import Patch
 
-    alone: dict[str, float] = {}
-    for box in boxes:
-        alone[box.package] = alone.get(box.package, 0.0) + box.alone
-    widest = sorted(alone, key=alone.__getitem__, reverse=True)[:LEGEND]
-    handles = [Patch(color=tint(colours[name], 0.5), label=f"{name} {alone[name]:.0%}") for name in widest]
+    handles = [
+        Patch(color=tint(colours[name], 0.5), label=f"{name} {share:.0%}") for name, share in alone.items()
+    ]
     figure.legend(
         handles=handles, loc="lower left", ncols=LEGEND, fontsize=7, frameon=False, bbox_to_anchor=(0, 0)
     )
