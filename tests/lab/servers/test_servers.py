@@ -38,17 +38,46 @@ def test_a_server_is_external_only_when_all_its_variables_are_set(name):
     assert SERVERS[name].external({**everything, variables[-1]: ""}) is None
 
 
-@pytest.mark.parametrize("name", ["consul", "jaeger", "redis"])
+@pytest.mark.parametrize("name", ["consul", "jaeger", "redis", "prometheus", "alertmanager", "nginx"])
 def test_a_server_is_told_every_one_of_its_ports_and_binds_to_loopback(name, tmp_path):
     """Two can run side by side only if no port is left at its default."""
     server = SERVERS[name]
     ports = {request.role: 21000 + number for number, request in enumerate(server.ports)}
     launch = server.launch(Place(Found(name, "path", "9.9.9", Path("/bin/true"), ""), ports, tmp_path))
     assert isinstance(launch, Launch)
-    said = " ".join([*launch.argv, *(file.read_text() for file in tmp_path.iterdir())])
+    said = " ".join([*launch.argv, *(file.read_text() for file in tmp_path.rglob("*.*") if file.is_file())])
     assert [port for port in ports.values() if str(port) not in said] == []
     assert "127.0.0.1" in said
     assert "0.0.0.0" not in said
+
+
+def test_prometheus_looks_for_targets_and_alertmanager_where_they_run(tmp_path):
+    found = Found("prometheus", "path", "9.9.9", Path("/bin/true"), "")
+    for environment, expected in [
+        ({}, (0, 0)),
+        ({"CONSUL_HTTP_ADDR": "http://127.0.0.1:8511"}, (1, 0)),
+        ({"CONSUL_HTTP_ADDR": "127.0.0.1:8511", "ALERTMANAGER_URL": "http://127.0.0.1:9111"}, (1, 1)),
+    ]:
+        SERVERS["prometheus"].launch(Place(found, {"http": 21000}, tmp_path, environment))
+        said = (tmp_path / "prometheus.yml").read_text()
+        assert (said.count("127.0.0.1:8511"), said.count("127.0.0.1:9111")) == expected
+        assert ("consul_sd_configs" in said, "alertmanagers" in said) == tuple(map(bool, expected))
+
+
+def test_what_a_server_looks_for_at_its_start_is_started_before_it():
+    order = list(SERVERS)
+    assert order.index("consul") < order.index("prometheus")
+    assert order.index("alertmanager") < order.index("prometheus")
+
+
+def test_nginx_keeps_its_certificate_over_restarts_and_its_key_to_itself(tmp_path):
+    place = Place(Found("nginx", "path", "1.22.1", Path("/bin/true"), ""), {"https": 1, "http": 2}, tmp_path)
+    authorities = {SERVERS["nginx"].launch(place).environment["NGINX_CA_FILE"] for _ in range(2)}
+    (authority,) = authorities
+    before = Path(authority).read_bytes()
+    SERVERS["nginx"].launch(place)
+    assert Path(authority).read_bytes() == before
+    assert (tmp_path / "key.pem").stat().st_mode & 0o077 == 0
 
 
 def test_an_endpoint_is_nothing_to_start(tmp_path):
@@ -98,6 +127,7 @@ async def test_a_consumer_group_of_a_new_kafka_gets_its_first_message_quickly(ka
 
 
 def test_ports_are_unique_among_all_servers():
-    preferred = [request.preferred for server in SERVERS.values() for request in server.ports]
+    own = [server for server in SERVERS.values() if not server.stands_for]
+    preferred = [port.preferred for server in own for port in server.ports if port.preferred]
     assert len(preferred) == len(set(preferred))
     assert all(isinstance(request, PortRequest) for server in SERVERS.values() for request in server.ports)

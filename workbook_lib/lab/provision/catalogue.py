@@ -72,7 +72,7 @@ CATALOGUE = {
             "3.13.5",
             ("prometheus",),
             ("--version",),
-            (2, 42),
+            (3, 0),
             500,
             ("PROMETHEUS_URL",),
         ),

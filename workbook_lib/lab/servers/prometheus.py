@@ -44,6 +44,7 @@ class Prometheus(Server):
                 f"--storage.tsdb.path={place.folder / 'data'}",
                 f"--web.listen-address={listen}",
                 "--web.enable-lifecycle",
+                "--scrape.discovery-reload-interval=1s",  # 5 s, after another 5 s of the discovery itself
             ]
         )
 
