@@ -156,3 +156,24 @@ async def test_a_redis_that_crashed_is_an_error_at_once(tmp_path: Path) -> None:
             await cache.check()
         assert time.monotonic() - started < 1.5
         await cache.stop()
+
+
+async def test_several_keys_are_read_in_one_command(cache: Cache, spans: InMemorySpanExporter) -> None:
+    await cache.set("a", b"1", ttl_seconds=60)
+    assert await cache.get_many("a", "b") == [b"1", None]
+    assert [span.name for span in spans.get_finished_spans()] == ["SET", "MGET"]
+
+
+async def test_of_many_that_add_a_key_at_once_one_succeeds(cache: Cache) -> None:
+    added = await asyncio.gather(*(cache.add("a", str(n).encode(), ttl_seconds=60) for n in range(10)))
+    assert added.count(True) == 1
+    assert await cache.get("a") == str(added.index(True)).encode()
+
+
+async def test_a_script_runs_as_one_step_on_keys_of_the_namespace(
+    cache: Cache, spans: InMemorySpanExporter
+) -> None:
+    script = "redis.call('SET', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])"
+    assert await cache.evaluate(script, ["a"], "secret") == b"secret"
+    assert await cache.get("a") == b"secret"
+    assert all("secret" not in str(span.attributes) for span in spans.get_finished_spans())

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -85,9 +86,23 @@ class Cache:
         value: bytes | None = await self._command("GETDEL", self._full(key))
         return value
 
+    async def get_many(self, *keys: str) -> list[bytes | None]:
+        """The values of `keys`, all of one moment; None for each that there isn't."""
+        values: list[bytes | None] = await self._command("MGET", *map(self._full, keys))
+        return values
+
     async def set(self, key: str, value: bytes, ttl_seconds: float) -> None:
         """Keep `value` for `ttl_seconds`, to the millisecond."""
         await self._command("SET", self._full(key), value, "PX", _milliseconds(ttl_seconds))
+
+    async def add(self, key: str, value: bytes, ttl_seconds: float) -> bool:
+        """Keep `value` unless the key has one; whether it was kept. Of many at once, one succeeds."""
+        milliseconds = max(1, round(ttl_seconds * 1000))
+        return await self._command("SET", self._full(key), value, "NX", "PX", milliseconds) is not None
+
+    async def evaluate(self, script: str, keys: Sequence[str], *arguments: str | bytes | int) -> Any:  # noqa: ANN401
+        """What a Lua script answers, which runs as one step; `keys` are its KEYS, `arguments` its ARGV."""
+        return await self._command("EVAL", script, len(keys), *map(self._full, keys), *arguments)
 
     async def delete(self, key: str) -> None:
         """Forget `key`; one that isn't there is no error."""
@@ -108,7 +123,8 @@ class Cache:
     async def _command(self, name: str, *arguments: str | bytes | int) -> Any:  # noqa: ANN401 - as Redis answers
         if self._client is None:
             raise CacheError("the cache isn't started")
-        query = " ".join([name, *map(str, arguments[:1]), *("?" for _ in arguments[1:])])
+        shown = "…" if name == "EVAL" else arguments[0] if arguments else ""
+        query = " ".join([name, *([str(shown)] if shown else []), *("?" for _ in arguments[1:])])
         attributes = {**self._attributes, "db.operation.name": name, "db.query.text": query}
         with telemetry.tracer().start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes):
             try:
