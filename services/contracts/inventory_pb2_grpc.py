@@ -60,7 +60,8 @@ class InventoryServiceServicer:
 
     def Reserve(self, request, context):
         """Takes stock for one order, all or nothing; the same order asking again takes nothing more.
-        Error 40901 when too little is left, 40401 when the SKU is not carried. No HTTP rule: callers outside order.
+        Error 40901 when too little is left, 40401 when the SKU is not carried.
+        It has no HTTP rule: callers outside place orders.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,8 @@ class InventoryServiceStub:
     """Error 40401 when the SKU is not carried."""
     Reserve: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ReserveRequest, _inventory_pb2.ReserveResponse]
     """Takes stock for one order, all or nothing; the same order asking again takes nothing more.
-    Error 40901 when too little is left, 40401 when the SKU is not carried. No HTTP rule: callers outside order.
+    Error 40901 when too little is left, 40401 when the SKU is not carried.
+    It has no HTTP rule: callers outside place orders.
     """
 
 @_typing.type_check_only
@@ -49,7 +50,8 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     """Error 40401 when the SKU is not carried."""
     Reserve: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReserveRequest, _inventory_pb2.ReserveResponse]  # type: ignore[assignment]
     """Takes stock for one order, all or nothing; the same order asking again takes nothing more.
-    Error 40901 when too little is left, 40401 when the SKU is not carried. No HTTP rule: callers outside order.
+    Error 40901 when too little is left, 40401 when the SKU is not carried.
+    It has no HTTP rule: callers outside place orders.
     """
 
 class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -70,7 +72,8 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.ReserveResponse, _abc.Awaitable[_inventory_pb2.ReserveResponse]]:
         """Takes stock for one order, all or nothing; the same order asking again takes nothing more.
-        Error 40901 when too little is left, 40401 when the SKU is not carried. No HTTP rule: callers outside order.
+        Error 40901 when too little is left, 40401 when the SKU is not carried.
+        It has no HTTP rule: callers outside place orders.
         """
 
 def add_InventoryServiceServicer_to_server(servicer: InventoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
