@@ -14,7 +14,7 @@ from workbook_lib.kit import telemetry
 from workbook_lib.kit.clock import SYSTEM_CLOCK
 from workbook_lib.kit.errors import Internal, ServiceError, error_body
 from workbook_lib.kit.logs import get_logger
-from workbook_lib.kit.rpc.status import ERROR_CODE, call_deadline, status_of
+from workbook_lib.kit.rpc.status import call_deadline, metadata_of, status_of
 
 __all__ = ["UniformErrors"]
 
@@ -102,7 +102,8 @@ def _guarded(method: str, context: Context) -> Iterator[None]:
 def _refuse(context: Context, error: ServiceError) -> str:
     # Not context.abort: it ends in an exception, which tracing would then report as one more error.
     status = status_of(error)
-    context.set_trailing_metadata(((ERROR_CODE, str(error.code)),))
-    context.set_details(error_body(error, telemetry.current_trace_id(), SYSTEM_CLOCK).message)
+    message = error_body(error, telemetry.current_trace_id(), SYSTEM_CLOCK).message
+    context.set_trailing_metadata(metadata_of(error, message))
+    context.set_details(message)
     context.set_code(status)
     return status.name

@@ -1,18 +1,19 @@
 """The kit's errors as gRPC statuses and back.
 
-The pairs are those of google.rpc.Code and HTTP. The error's own code travels beside the status, in the
-trailing metadata `error-code`, so that the caller gets the very error that was raised.
+The pairs are those of google.rpc.Code and HTTP. The error's own code and its details travel beside the
+status, in the trailing metadata, so that the caller gets the very error that was raised: in gRPC's standard
+form (see `details`), and the code also as the plain text `error-code` for people with a command line.
 """
 
-import contextlib
 from contextvars import ContextVar
 from typing import Final
 
 import grpc
 
 from workbook_lib.kit.errors import ServiceError, from_body
+from workbook_lib.kit.rpc.details import DETAILS, Told, pack, unpack
 
-__all__ = ["ERROR_CODE", "call_deadline", "error_of", "status_of"]
+__all__ = ["ERROR_CODE", "call_deadline", "error_of", "metadata_of", "status_of"]
 
 ERROR_CODE: Final = "error-code"
 
@@ -46,16 +47,25 @@ def status_of(error: ServiceError) -> grpc.StatusCode:
     return _STATUS_BY_HTTP.get(error.status, grpc.StatusCode.INTERNAL)
 
 
+def metadata_of(error: ServiceError, message: str) -> tuple[tuple[str, str | bytes], ...]:
+    """The trailing metadata that go with the status; `message` is what the caller reads."""
+    number: int = status_of(error).value[0]
+    return (ERROR_CODE, str(error.code)), (DETAILS, pack(error, number, message))
+
+
 def error_of(failure: grpc.aio.AioRpcError, target: str) -> ServiceError:
     """The typed error behind a failed call to `target`, an instance's host:port."""
-    http = _HTTP_BY_STATUS.get(failure.code(), 502)
-    code = None
-    for key, value in failure.trailing_metadata() or ():
-        if key == ERROR_CODE:
-            with contextlib.suppress(ValueError):
-                code = int(value)
+    metadata = dict(failure.trailing_metadata() or ())
+    packed, plain = metadata.get(DETAILS, b""), str(metadata.get(ERROR_CODE, ""))
+    told = unpack(packed) if isinstance(packed, bytes) else Told()
+    code = told.code or (int(plain) if plain.isdecimal() else None)
     if code is None:  # from gRPC itself, or from a server that isn't ours
+        http = _HTTP_BY_STATUS.get(failure.code(), 502)
         return from_body(
             http, {"message": f"{target}: {failure.code().name} {failure.details() or ''}".rstrip()}
         )
-    return from_body(code // 100, {"code": code, "message": failure.details()})
+    body = {"code": code, "message": failure.details(), "details": told.details}
+    error = from_body(code // 100, body)
+    if told.headers is not None:
+        error.headers = told.headers
+    return error
