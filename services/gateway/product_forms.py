@@ -6,13 +6,13 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.versions import V1, V2, Version
-from workbook_lib.kit.fields import LINE, JsonInteger
+from workbook_lib.kit.fields import LINE, WHOLE
 
 __all__ = ["CATEGORY", "PAGES", "PRODUCTS", "SKU", "ContentV1", "ContentV2", "ProductV1", "ProductV2"]
 
 SKU: Final = r"^[a-z0-9][a-z0-9-]{0,63}$"
 CATEGORY: Final = r"^[a-z0-9][a-z0-9-]{0,39}$"
-Cents = Annotated[JsonInteger, Field(ge=0, le=1_000_000_000)]
+Cents = Annotated[int, Field(strict=True, ge=0, le=1_000_000_000), WHOLE]
 
 
 class ContentV1(BaseModel):

@@ -3,12 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from services.oncall.domain import Alert, Alerts, Status
 from services.oncall.settings import OncallSettings
 from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
+from workbook_lib.kit.fields import Timestamp
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.service import Service
 
@@ -31,8 +32,8 @@ class NotifiedAlert(_FromAlertmanager):
     status: Status
     labels: Labels
     annotations: Labels = {}
-    starts_at: AwareDatetime
-    ends_at: AwareDatetime
+    starts_at: Timestamp
+    ends_at: Timestamp
     fingerprint: str = Field(max_length=64)
 
 

@@ -9,16 +9,18 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from workbook_lib.kit.errors import InvalidRequest
-from workbook_lib.kit.fields import LINE, JsonInteger
+from workbook_lib.kit.fields import LINE, WHOLE
 
 __all__ = ["Content", "Cursor", "Listing", "Patch", "Product", "Sku", "Sort", "etag_of", "patched"]
 
 Sku = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 Name = Annotated[str, StringConstraints(max_length=100, pattern=LINE)]
 Category = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-_CENTS = Field(ge=0, le=1_000_000_000, description="in hundredths of the currency")
-Cents = Annotated[int, _CENTS]  # in a query, where all is text
-PriceCents = Annotated[JsonInteger, _CENTS]
+MAX_CENTS = 1_000_000_000
+Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]  # in a query, where all is text
+PriceCents = Annotated[
+    int, Field(strict=True, ge=0, le=MAX_CENTS, description="in hundredths of the currency"), WHOLE
+]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217")]
 
 

@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from services.users.domain import NewUser
 
@@ -24,14 +24,16 @@ def _normal(password: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
-Password = Annotated[SecretStr, AfterValidator(_normal)]
+Password = Annotated[
+    SecretStr, AfterValidator(_normal), Field(json_schema_extra={"minLength": 1, "maxLength": MAX_PASSWORD})
+]
 """A password as somebody typed it, good or not."""
 
 
 class NewAccount(NewUser):
     """What someone tells who wants to log in later."""
 
-    password: Password
+    password: Annotated[Password, Field(json_schema_extra={"minLength": MIN_PASSWORD})]
 
     @field_validator("password")
     @classmethod

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Cookie, Form, Header, Path, Query, Response
 from grpc.aio import ServicerContext
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts import names, orders_pb2, users_pb2, users_pb2_grpc
 from services.contracts.orders_pb2_grpc import OrderServiceStub
@@ -16,6 +16,7 @@ from services.users.store import Base, UserStore
 from workbook_lib.kit.cache import Cache
 from workbook_lib.kit.discovery import Directory
 from workbook_lib.kit.errors import Conflict
+from workbook_lib.kit.fields import WHOLE
 from workbook_lib.kit.rpc import RpcClient, RpcServer
 from workbook_lib.kit.security.passwords import Passwords
 from workbook_lib.kit.service import Service, error_answers
@@ -36,6 +37,15 @@ class Clients(NamedTuple):
     orders: "RpcClient[OrderServiceAsyncStub]"
 
 
+class UserListing(BaseModel):
+    """How many users, and from where. An unknown parameter is refused: it may be a misspelt one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: PageSize | None = Field(default=None, description="by default the cookie's page_size")
+    after: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="`next` of the page before")
+
+
 class UserPage(BaseModel):
     """Some users; `next` is the `after` of the page behind it, null on the last one."""
 
@@ -53,7 +63,7 @@ class NewOrder(BaseModel):
     """What a user wants to order; orders and inventory hold the rules."""
 
     sku: str = Field(min_length=1, max_length=64)
-    quantity: int = Field(default=1, ge=1, le=2**31 - 1)
+    quantity: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1), WHOLE] = 1
 
 
 class OrderView(BaseModel):
@@ -89,15 +99,12 @@ def user_routes(store: UserStore, profiles: Profiles) -> APIRouter:
 
     @router.get("")
     async def list_users(
-        limit: Annotated[PageSize | None, Query(description="by default the cookie's page_size")] = None,
-        after: Annotated[
-            str, Query(pattern=r"^[A-Za-z0-9_-]{0,64}$", description="`next` of the page before")
-        ] = "",
+        listing: Annotated[UserListing, Query()],
         page_size: Annotated[PageSize, Cookie(description="how many users this reader likes to see")] = 20,
     ) -> UserPage:
         """Some users, in the order of their ids."""
-        size = page_size if limit is None else limit
-        users = await store.page(size + 1, after)  # One more tells whether there is another page.
+        size = page_size if listing.limit is None else listing.limit
+        users = await store.page(size + 1, listing.after)  # One more tells whether there is another page.
         shown = users[:size]
         return UserPage(users=shown, next=shown[-1].id if len(users) > size else None)
 

@@ -4,9 +4,9 @@ import re
 from typing import Annotated
 from uuid import uuid4
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from workbook_lib.kit.fields import LINE, JsonInteger
+from workbook_lib.kit.fields import LINE, WHOLE
 
 __all__ = ["NewUser", "NewUserForm", "User", "with_id"]
 
@@ -34,13 +34,15 @@ class NewUser(BaseModel):
         AfterValidator(_email),
         Field(json_schema_extra={"format": "email"}),
     ]
-    age: Annotated[JsonInteger | None, Field(ge=0, le=150)] = None
+    age: Annotated[int, Field(strict=True, ge=0, le=150), WHOLE] | None = None
 
 
 class NewUserForm(NewUser):
-    """The same from a form, whose values are all text: "42" is a number there, and in JSON isn't."""
+    """The same from a form, whose values are all text: "42" is a number there, and there is no null."""
 
-    age: Annotated[int | None, Field(ge=0, le=150)] = None
+    age: Annotated[
+        int | None, Field(ge=0, le=150), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 150})
+    ] = None
 
 
 class User(NewUser):

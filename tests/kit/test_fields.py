@@ -2,13 +2,14 @@
 
 import json
 import re
+from typing import Annotated
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
-from workbook_lib.kit.fields import ENTITY_TAGS, LINE, JsonInteger
+from workbook_lib.kit.fields import ENTITY_TAGS, LINE, WHOLE, Timestamp
 
-INTEGER = TypeAdapter(JsonInteger)
+INTEGER = TypeAdapter(Annotated[int, Field(strict=True, ge=-1), WHOLE])
 
 
 @pytest.mark.parametrize("text", ["1", "1.0", "1e0", "-0.0"])
@@ -20,6 +21,22 @@ def test_a_whole_number_is_one_however_json_writes_it(text):
 def test_nothing_else_is(text):
     with pytest.raises(ValidationError):
         INTEGER.validate_python(json.loads(text))
+
+
+def test_a_bound_of_a_whole_number_is_in_the_document():
+    assert INTEGER.json_schema() == {"type": "integer", "minimum": -1}
+
+
+@pytest.mark.parametrize(
+    ("value", "is_moment"), [("2026-01-01T00:00:00Z", True), ("2026-01-01T00:00:00", False), (0, False)]
+)
+def test_a_moment_is_a_text_with_its_offset(value, is_moment):
+    try:
+        TypeAdapter(Timestamp).validate_python(value)
+    except ValidationError:
+        assert not is_moment
+    else:
+        assert is_moment
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,10 @@ async def test_a_405_lists_every_method_of_the_path(client):
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
 
 
+async def test_a_405_of_a_plain_path_lists_nothing_of_the_template_that_covers_it_too(client):
+    assert (await client.delete("/items/form")).headers["allow"] == "POST"
+
+
 async def test_each_file_that_the_page_names_is_served_here(client):
     page = await client.get("/docs")
     named = re.findall(r'(?:href|src)="([^"]+)"', page.text) + re.findall(r"url: '([^']+)'", page.text)

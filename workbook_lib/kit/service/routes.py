@@ -38,11 +38,14 @@ class RouteTemplates:
 
 
 def allowed_methods(app: FastAPI, path: str) -> str:
-    """The methods of all routes at `path`, for Allow: Starlette itself names the first route's only."""
-    found = {
-        method
+    """The methods of all routes at `path`, for Allow: Starlette itself names the first route's only.
+
+    Of two templates the one with fewer parameters is meant: /users/form before /users/{user_id}.
+    """
+    found = [
+        (context.path_format.count("{"), context.methods)
         for context in iter_route_contexts(app.routes)
-        if context.methods and context.path_regex and context.path_regex.match(path)
-        for method in context.methods
-    }
-    return ", ".join(sorted(found))
+        if context.methods and context.path_format and context.path_regex and context.path_regex.match(path)
+    ]
+    fewest = min((parameters for parameters, _ in found), default=0)
+    return ", ".join(sorted(set().union(*(methods for parameters, methods in found if parameters == fewest))))

@@ -1,0 +1,78 @@
+"""What stands behind a service, without processes of its own."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+
+from workbook_lib.kit.errors import ServiceError
+from workbook_lib.kit.http import HttpClient
+from workbook_lib.kit.service import Service
+
+__all__ = ["InProcess", "SameAnswers", "Silent"]
+
+
+class InProcess(HttpClient):
+    """A client of a service that runs in this process, and is started and stopped with it."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__("http://in-process")
+        self._service = service
+
+    async def start(self) -> None:
+        """Start the service."""
+        await self._service.start()
+        transport = httpx2.ASGITransport(self._service.app, raise_app_exceptions=False)
+        self._client = httpx2.AsyncClient(transport=transport)
+
+    async def stop(self) -> None:
+        """Stop both."""
+        await super().stop()
+        await self._service.stop()
+
+
+class SameAnswers:
+    """An RPC client whose methods answer what they are given for it; an error is raised."""
+
+    def __init__(self, **answers: Any) -> None:
+        self._answers = answers
+
+    async def start(self) -> None:
+        """Ready."""
+
+    async def stop(self) -> None:
+        """Over."""
+
+    @contextmanager
+    def stub(self) -> Iterator[SimpleNamespace]:
+        """The methods."""
+        yield SimpleNamespace(**{name: self._method(answer) for name, answer in self._answers.items()})
+
+    @staticmethod
+    def _method(answer: Any) -> Any:
+        async def call(_request: Any, **_options: Any) -> Any:
+            if isinstance(answer, ServiceError):
+                raise answer
+            return answer
+
+        return call
+
+
+class Silent:
+    """A consumer of messages that never come."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    async def start(self) -> None:
+        """Ready."""
+
+    async def stop(self) -> None:
+        """Over."""
+
+    async def run(self) -> None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
