@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import httpx2
 from fastapi import APIRouter, Body, Path, Query, Response
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel
 
 from services.contracts import inventory_pb2, names, orders_pb2
 from services.contracts.inventory_pb2_grpc import InventoryServiceStub
@@ -17,11 +17,13 @@ from services.gateway.greetings import greeting_routes
 from services.gateway.live import LiveService, live_routes
 from services.gateway.login import login_routes
 from services.gateway.products import product_routes
+from services.gateway.rooms import add_rooms
 from services.gateway.settings import GatewaySettings
+from services.gateway.stock import StockCache, stock_routes
 from services.gateway.transcoded import contract_routes
-from services.gateway.upload_store import UploadStore
-from services.gateway.uploads import upload_routes
+from services.gateway.uploads import add_uploads
 from workbook_lib.kit.discovery import Directory
+from workbook_lib.kit.fields import JsonObject
 from workbook_lib.kit.http import HttpClient
 from workbook_lib.kit.i18n import Catalogues, Languages
 from workbook_lib.kit.rpc import RpcClient
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Clients", "build"]
 
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # Goes into the path of another request.
-JsonObject = Annotated[dict[str, JsonValue], Body()]
 
 
 class Clients(NamedTuple):
@@ -68,7 +69,7 @@ class StockView(BaseModel):
     unit_price_cents: int
 
 
-def user_routes(users: HttpClient) -> APIRouter:
+def user_routes(users: HttpClient, stock: StockCache) -> APIRouter:
     """What the user service answers, passed on."""
     router = APIRouter(prefix="/users")
 
@@ -81,12 +82,14 @@ def user_routes(users: HttpClient) -> APIRouter:
         return _passed_on(await users.get(f"/users/{user_id}"))
 
     @router.post("", status_code=201)
-    async def register(new: JsonObject) -> Response:
+    async def register(new: Annotated[JsonObject, Body()]) -> Response:
         return _passed_on(await users.post("/users", json=new))
 
     @router.post("/{user_id}/orders", status_code=201)
-    async def place_order(user_id: Name, new: JsonObject) -> Response:
-        return _passed_on(await users.post(f"/users/{user_id}/orders", json=new))
+    async def place_order(user_id: Name, new: Annotated[JsonObject, Body()]) -> Response:
+        placed = await users.post(f"/users/{user_id}/orders", json=new)
+        await stock.sold(new.get("sku"))
+        return _passed_on(placed)
 
     return router
 
@@ -166,15 +169,17 @@ def build(settings: GatewaySettings, clients: Clients | None = None) -> Service:
     service.add_middleware(Languages, catalogues=Catalogues(settings.locale_folder, service.metrics.registry))
     shop = LiveService(settings, names.SHOP, settings.shop_url)
     service.add_resource(shop)
-    uploads = UploadStore(settings.upload_folder, settings.max_upload_bytes)
-    service.add_resource(uploads)
+    stock = StockCache(settings, service)
+    service.add_resource(stock)
     service.app.include_router(live_routes(shop))
     service.app.include_router(login_routes(clients.users, access))
-    service.app.include_router(user_routes(clients.users))
+    service.app.include_router(user_routes(clients.users, stock))
     service.app.include_router(order_routes(clients.orders))
     service.app.include_router(inventory_routes(clients.inventory))
     service.app.include_router(product_routes(clients.products))
     service.app.include_router(contract_routes(clients.orders, clients.inventory))
-    service.app.include_router(upload_routes(settings, uploads))
+    add_uploads(service, settings)
+    add_rooms(service, settings)
     service.app.include_router(greeting_routes())
+    service.app.include_router(stock_routes(clients.inventory, stock))
     return service

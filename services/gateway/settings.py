@@ -34,10 +34,6 @@ class GatewaySettings(AccessSettings, WithRedis):
     gzip_minimum_bytes: int = Field(
         default=1024, ge=0, description="least answer that is compressed; 0: none"
     )
-    allowed_origins: list[str] = Field(
-        default=["http://127.0.0.1:8080", "http://localhost:8080"],
-        description="origins whose pages may open WebSockets, a JSON list",
-    )
     locale_folder: Path = Field(default=_LOCALES, description="catalogues of translations")
     upload_folder: Path = Field(default=Path(".workbook/uploads"), description="where uploads are kept")
     max_upload_bytes: int = Field(default=268_435_456, ge=0, description="largest file that is taken")

@@ -21,11 +21,12 @@ from workbook_lib.kit.errors import (
     UnsupportedMediaType,
     of_status,
 )
+from workbook_lib.kit.service import Service
 from workbook_lib.kit.service.body_limit import allow_body
 from workbook_lib.kit.service.openapi import error_answers
 from workbook_lib.kit.service.requests import CLIENT_CLOSED_REQUEST
 
-__all__ = ["upload_routes"]
+__all__ = ["add_uploads", "upload_routes"]
 
 UploadId = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 
@@ -53,6 +54,13 @@ class _RequestTimeout(ServiceError):
     status = 408
     retryable = True
     headers = {"Connection": "close"}  # noqa: RUF012 - RFC 9110, 15.5.9; the rest isn't waited for
+
+
+def add_uploads(service: Service, settings: GatewaySettings) -> None:
+    """Let the service take uploads."""
+    store = UploadStore(settings.upload_folder, settings.max_upload_bytes)
+    service.add_resource(store)
+    service.app.include_router(upload_routes(settings, store))
 
 
 def upload_routes(settings: GatewaySettings, store: UploadStore) -> APIRouter:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -129,7 +130,7 @@ class GatewayProcess:
         defaults = {
             "port": str(self.port),
             "upload_folder": str(self.folder / "uploads"),
-            "allowed_origins": json.dumps([self.url]),
+            "cors_origins": json.dumps([self.url]),
             "redis_url": NO_REDIS,
             "environment": "prod",
         }
@@ -191,10 +192,22 @@ def gateways(tmp_path):
         process.kill()
 
 
+@pytest.fixture(scope="session")
+def gateway_on():
+    """Starts a gateway in a folder and ends it; for fixtures, with `yield from`."""
+
+    def run(folder: Path, **settings: str) -> Iterator[GatewayProcess]:
+        process = GatewayProcess(_free_port(), folder)
+        try:
+            process.start(**settings)
+            yield process
+        finally:
+            process.kill()
+
+    return run
+
+
 @pytest.fixture(scope="module")
-def gateway_process(tmp_path_factory):
+def gateway_process(tmp_path_factory, gateway_on):
     """One for all tests of a module that only ask it: starting one takes longer than most of them."""
-    process = GatewayProcess(_free_port(), tmp_path_factory.mktemp("gateway"))
-    process.start()
-    yield process
-    process.kill()
+    yield from gateway_on(tmp_path_factory.mktemp("gateway"))

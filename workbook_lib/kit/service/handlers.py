@@ -3,8 +3,7 @@
 from typing import cast
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from opentelemetry import trace
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,10 +12,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from workbook_lib.kit import errors, telemetry
 from workbook_lib.kit.clock import SYSTEM_CLOCK
 from workbook_lib.kit.logs import get_logger
+from workbook_lib.kit.reporting import report_unexpected
 from workbook_lib.kit.service.media_types import unread_media_type
 from workbook_lib.kit.service.routes import allowed_methods
 
 __all__ = ["UnexpectedErrors", "add_error_handlers", "answer"]
+
+_MOST_PROBLEMS = 20
+_LONGEST_FIELD = 200
 
 _log = get_logger(__name__)
 
@@ -25,6 +28,7 @@ def add_error_handlers(app: FastAPI) -> None:
     """Answer the kit's errors, FastAPI's on validation and Starlette's 404, 405 and 413 with the one body."""
     app.add_exception_handler(errors.ServiceError, _service_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(WebSocketRequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
 
 
@@ -35,7 +39,7 @@ async def _service_error(request: Request, raised: Exception) -> Response:
 def _of_service_error(error: errors.ServiceError, scope: Scope) -> Response:
     if error.status >= 500:
         # The caller reads only a public text; the cause belongs in the log.
-        _log.warning("request failed", error=type(error).__name__, code=error.code, cause=error.message)
+        _log.error("request failed", error=type(error).__name__, code=error.code, cause=error.message)
     return _response(error, scope)
 
 
@@ -43,7 +47,11 @@ async def _validation_error(request: Request, raised: Exception) -> Response:
     if (unread := unread_media_type(request)) is not None:
         return _response(unread, request.scope)
     problems = cast("RequestValidationError", raised).errors()
-    details = [{"field": _field(problem["loc"]), "message": problem["msg"]} for problem in problems]
+    # Bounded, because the caller chooses how many there are and, in objects, what fields are called.
+    details = [
+        {"field": _field(problem["loc"])[:_LONGEST_FIELD], "message": problem["msg"]}
+        for problem in problems[:_MOST_PROBLEMS]
+    ]
     return _response(errors.InvalidRequest("The request isn't valid.", details=details), request.scope)
 
 
@@ -97,8 +105,8 @@ class UnexpectedErrors:
 
         async def watched_send(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
+            await send(message)  # a header that can't be sent (CR, LF) raises, and nothing has gone out
+            started = True
 
         try:
             await self._app(scope, receive, watched_send)
@@ -121,5 +129,4 @@ def answer(error: Exception, scope: Scope) -> Response:
 
 
 def _note(error: Exception, scope: Scope) -> None:
-    _log.exception("unexpected error", method=scope["method"], path=scope["path"])
-    trace.get_current_span().record_exception(error)
+    report_unexpected(error, method=scope["method"], path=scope["path"])

@@ -106,6 +106,7 @@ class WebSocketEdge:
         websockets, scope = self._websockets, connection.scope
         route = self._templates.template(scope)
         if connection.accepted:
+            connection.code = connection.code or _ABNORMAL  # left without a word
             websockets.open.discard(connection)
             websockets.now.dec()
         websockets.ended.labels(route, str(connection.code or connection.status)).inc()
@@ -206,5 +207,3 @@ class _Connection:
         elif self.code is None and not isinstance(error, WebSocketDisconnect | OSError):
             answer(error, self.scope)  # logs it
             await self._close(INTERNAL_ERROR)
-        elif self.code is None:
-            self.code = _ABNORMAL
