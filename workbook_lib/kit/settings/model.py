@@ -72,7 +72,11 @@ class ServiceSettings(BaseSettings):
         default=None, description="which of several deployments this is, such as blue; told to Consul"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="least level logged"
+        default_factory=lambda data: "DEBUG" if data.get("environment") == "dev" else "INFO",
+        description="least level logged; default: DEBUG in dev, INFO elsewhere",
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="form of the log; auto: for people on a terminal in dev, else JSON"
     )
     config_dir: Path | None = Field(
         default=None, description="folder with a settings file per environment, such as prod.toml"
