@@ -12,6 +12,7 @@ from services.reports.building import build_report
 from services.reports.intake import Intake, seed_of
 from services.reports.jobs import Job, Jobs, JobState
 from services.reports.settings import ReportsSettings
+from workbook_lib.kit.boundary import logged
 from workbook_lib.kit.service import Service
 
 __all__ = ["build"]
@@ -77,7 +78,11 @@ def add_queues(service: Service, settings: ReportsSettings, intake: Intake) -> N
 
         kafka, jobs = settings.kafka_bootstrap_servers, topics.REPORT_JOBS
         consumer = Consumer(
-            kafka, [jobs], names.REPORTS, intake.from_kafka, handler_timeout_seconds=_JOB_SECONDS
+            kafka,
+            [jobs],
+            names.REPORTS,
+            logged("report job")(intake.from_kafka),
+            handler_timeout_seconds=_JOB_SECONDS,
         )
         service.add_resource(Topics(kafka, {jobs: topics.PARTITIONS[jobs]}))
         service.add_resource(consumer, "kafka")
@@ -88,7 +93,7 @@ def add_queues(service: Service, settings: ReportsSettings, intake: Intake) -> N
         worker = AmqpConsumer(
             settings.amqp_url,
             topics.REPORT_JOBS,
-            intake.from_rabbitmq,
+            logged("report job")(intake.from_rabbitmq),
             prefetch=settings.at_once,  # what waits, waits where another instance can take it
             handler_timeout_seconds=_JOB_SECONDS,
         )

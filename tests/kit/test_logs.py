@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from workbook_lib.kit import logs, telemetry
+from workbook_lib.kit.settings import ServiceSettings
 
 
 @pytest.fixture(autouse=True)
@@ -92,3 +93,27 @@ def test_on_a_terminal_in_dev_lines_are_for_people(capsys, monkeypatch):
     text = capsys.readouterr().out
     assert "hello" in text
     assert not text.startswith("{")
+
+
+def test_console_form_is_for_people_in_a_file_too_and_without_colours(capsys):
+    logs.configure("demo", "demo-1", environment="prod", form="console")
+    logs.get_logger("part").info("hello", user_id=7)
+    text = capsys.readouterr().out
+    assert "hello" in text
+    assert "user_id=7" in text
+    assert not text.startswith("{")
+    assert "\x1b" not in text
+
+
+def test_debug_is_for_our_own_lines_only(capsys):
+    logs.configure("demo", "demo-1", "DEBUG")
+    logging.getLogger("aiokafka").debug("a line for each request to a broker")
+    logs.get_logger("part").debug("ours")
+    assert [line["event"] for line in lines(capsys)] == ["ours"]
+
+
+def test_the_least_level_follows_the_environment_unless_somebody_says_otherwise():
+    assert ServiceSettings().log_level == "DEBUG"
+    assert ServiceSettings(environment="staging").log_level == "INFO"
+    assert ServiceSettings(environment="prod").log_level == "INFO"
+    assert ServiceSettings(environment="dev", log_level="error").log_level == "ERROR"

@@ -1,9 +1,17 @@
-"""Logs as JSON lines on standard output, each with time, level, event, service, instance and trace_id."""
+"""Logs as JSON lines on standard output, each with time, level, event, service, instance and trace_id.
+
+What the levels mean here:
+
+    ERROR    a fault of the service, or something that it depends on failed: somebody should look
+    WARNING  a risk: it was tried again, put aside, cut short
+    INFO     a step that matters, such as a request answered
+    DEBUG    for whoever develops the service; not logged in production
+"""
 
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from pydantic_core import to_json
@@ -17,13 +25,22 @@ __all__ = ["configure", "get_logger"]
 Frame = Callable[[Any, str, EventDict], EventDict]
 
 
-def configure(service: str, instance: str, level: str = "INFO", environment: str = "prod") -> None:
+def configure(
+    service: str,
+    instance: str,
+    level: str = "INFO",
+    environment: str = "prod",
+    *,
+    form: Literal["auto", "console", "json"] = "auto",
+) -> None:
     """Send the kit's logs and the standard library's through one formatter to standard output.
 
-    `level` is a name of the standard library's. In `environment` "dev" lines on a terminal are coloured for
-    people; everywhere else, in a log file too, they are JSON.
+    `level` is a name of the standard library's; libraries never tell more than INFO. In the form "auto"
+    lines on a terminal in `environment` "dev" are coloured for people; everywhere else, in a log file too,
+    they are JSON.
     """
-    processors = _for_people if environment == "dev" and sys.stdout.isatty() else _for_machines
+    terminal = environment == "dev" and sys.stdout.isatty()
+    processors = _for_people if form == "console" or (form == "auto" and terminal) else _for_machines
     structlog.configure(
         processors=processors(_frame(service, instance)),
         wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
@@ -31,7 +48,7 @@ def configure(service: str, instance: str, level: str = "INFO", environment: str
     )
     root = logging.getLogger()
     root.handlers[:] = [_FromStandardLibrary()]
-    root.setLevel(level.upper())
+    root.setLevel(max(logging.getLevelNamesMapping()[level.upper()], logging.INFO))
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line a call, where a span tells more
 
 
@@ -95,4 +112,4 @@ def _for_machines(frame: Frame) -> list[Processor]:
 
 
 def _for_people(frame: Frame) -> list[Processor]:
-    return [frame, structlog.dev.ConsoleRenderer(timestamp_key="time")]
+    return [frame, structlog.dev.ConsoleRenderer(timestamp_key="time", colors=sys.stdout.isatty())]

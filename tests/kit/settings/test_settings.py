@@ -151,7 +151,7 @@ def test_explain_prints_each_value_with_its_origin_and_exits(capsys, monkeypatch
     assert lines[0] == ["setting", "value", "from"]
     assert ["port", "1002", "environment USERS_PORT"] in lines
     assert ["host", "127.0.0.2", "command line"] in lines
-    assert ["log_level", "INFO", "default"] in lines
+    assert ["log_level", "DEBUG", "default"] in lines
 
 
 def test_only_the_value_that_wins_needs_its_placeholders(tmp_path, monkeypatch):

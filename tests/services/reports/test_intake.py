@@ -14,6 +14,7 @@ from services.reports.intake import Intake, seed_of
 from services.reports.jobs import Jobs, JobState
 from services.reports.settings import ReportsSettings
 from workbook_lib.kit.amqp import AmqpPublisher, dead_letter_queue
+from workbook_lib.kit.errors import InvalidRequest
 from workbook_lib.kit.messaging import Producer, dead_letter_topic
 from workbook_lib.lab.evidence import eventually, topic_offsets
 
@@ -106,5 +107,6 @@ async def test_a_job_that_fails_is_an_error_for_its_queue_and_leaves_no_half_rep
 
 async def test_a_job_cant_name_a_file_elsewhere(tmp_path):
     intake = Intake(tmp_path, Jobs(at_once=1, waiting=1))
-    with pytest.raises(ValueError, match="report_id"):
+    with pytest.raises(InvalidRequest) as refused:
         await intake._build(b'{"report_id": "../../etc/passwd", "rows": 1}', "test")
+    assert [each["field"] for each in refused.value.details] == ["report_id"]

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from opentelemetry import trace
 
 from workbook_lib.kit import telemetry
+from workbook_lib.kit.boundary import level_of
 from workbook_lib.kit.clock import SYSTEM_CLOCK
 from workbook_lib.kit.errors import Internal, ServiceError, error_body
 from workbook_lib.kit.logs import get_logger
+from workbook_lib.kit.reporting import report_unexpected
 from workbook_lib.kit.rpc.status import call_deadline, metadata_of, status_of
 
 __all__ = ["UniformErrors"]
@@ -85,14 +86,19 @@ def _guarded(method: str, context: Context) -> Iterator[None]:
         outcome = "OK"
     except ServiceError as error:
         if error.public_message is not None:
-            _log.warning("call failed", error=type(error).__name__, code=error.code, cause=error.message)
+            _log.log(
+                level_of(error),
+                "call failed",
+                error=type(error).__name__,
+                code=error.code,
+                cause=error.message,
+            )
         outcome = _refuse(context, error)
     except grpc.aio.AbortError:
         outcome = "ABORTED BY HANDLER"
         raise
     except Exception as error:  # noqa: BLE001 - the caller gets an answer, whatever it was
-        _log.exception("unexpected error", method=method)
-        trace.get_current_span().record_exception(error)
+        report_unexpected(error, method=method)
         outcome = _refuse(context, Internal(str(error)))
     finally:
         latency_ms = round((time.perf_counter() - started) * 1000, 2)

@@ -4,6 +4,7 @@ from fastapi import Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from workbook_lib.kit.reporting import UNEXPECTED_ERRORS
 from workbook_lib.kit.service.requests import Answered, InFlight
 
 __all__ = ["Metrics"]
@@ -31,6 +32,7 @@ class Metrics:
             buckets=_DURATION_BUCKETS_SECONDS,
             registry=self.registry,
         )
+        self.registry.register(UNEXPECTED_ERRORS)
         # Looking up a labelled child costs more than counting in it.
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 

@@ -203,7 +203,13 @@ def main(settings_type: type[SettingsT], build: Callable[[SettingsT], Service]) 
     except SettingsError as error:
         sys.exit(_refused(settings_type, error))
     raise_file_limit()
-    logs.configure(settings.service, settings.instance, settings.log_level, settings.environment)
+    logs.configure(
+        settings.service,
+        settings.instance,
+        settings.log_level,
+        settings.environment,
+        form=settings.log_format,
+    )
     tracing = telemetry.configure(settings.service, settings.instance, settings.otlp_endpoint)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
