@@ -13,7 +13,6 @@ from workbook_lib.kit import errors, telemetry
 from workbook_lib.kit.clock import SYSTEM_CLOCK
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.reporting import report_unexpected
-from workbook_lib.kit.reporting import report_unexpected
 from workbook_lib.kit.service.media_types import unread_media_type
 from workbook_lib.kit.service.routes import allowed_methods
 
