@@ -100,11 +100,24 @@ def test_a_reader_who_has_it_already_gets_no_body(products, contract, lamp):
     assert violations(contract, "get", "/products/{sku}", again) == []
 
 
-def test_an_answer_that_breaks_the_contract_is_told(contract):
-    get = (contract, "get", "/products/{sku}")
-    price_as_text = httpx2.Response(200, json=LAMP | {"price_cents": "42.00"})
-    assert violations(*get, price_as_text) == ["$.price_cents: '42.00' is not of type 'integer'"]
-    without_price = httpx2.Response(200, json={name: LAMP[name] for name in LAMP if name != "price_cents"})
-    assert violations(*get, without_price) == ["$: 'price_cents' is a required property"]
-    assert "418 isn't documented" in violations(*get, httpx2.Response(418))[0]
-    assert violations(*get, httpx2.Response(200, text="hello")) == ["text/plain instead of application/json"]
+def test_an_answer_that_breaks_a_contract_is_told():
+    price = {"type": "object", "properties": {"cents": {"type": "integer"}}, "required": ["cents"]}
+    answers = {
+        "200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Price"}}}},
+        "304": {"description": "no body"},
+    }
+    contract = {
+        "paths": {"/price": {"get": {"responses": answers}}},
+        "components": {"schemas": {"Price": price}},
+    }
+
+    def told(status, **content):
+        return violations(contract, "get", "/price", httpx2.Response(status, **content))
+
+    assert told(200, json={"cents": 4200}) == []
+    assert told(200, json={"cents": "42.00"}) == ["$.cents: '42.00' is not of type 'integer'"]
+    assert told(200, json={}) == ["$: 'cents' is a required property"]
+    assert told(200, text="hello") == ["text/plain instead of application/json"]
+    assert told(304) == []
+    assert told(304, text="hello") == ["304 has a body, and should have none"]
+    assert told(418) == ["418 isn't documented; 200, 304 are"]
