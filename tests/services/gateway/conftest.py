@@ -86,14 +86,20 @@ async def goods(tmp_path, free_port):
 
 
 @pytest.fixture
-async def edge(running, tmp_path, people, desk, shelves, goods):
-    clients = gateway.Clients(
+def behind(people, desk, shelves, goods):
+    """Clients of what is behind the gateway; a gateway starts and stops them."""
+    return gateway.Clients(
         HttpClient(people),
         RpcClient(desk, OrderServiceStub),
         RpcClient(shelves, InventoryServiceStub),
         HttpClient(goods),
     )
-    async with running(gateway.build(GatewaySettings(upload_folder=tmp_path / "uploads"), clients)) as client:
+
+
+@pytest.fixture
+async def edge(running, tmp_path, behind):
+    settings = GatewaySettings(redis_url=NO_REDIS, upload_folder=tmp_path / "uploads")
+    async with running(gateway.build(settings, behind)) as client:
         yield client
 
 

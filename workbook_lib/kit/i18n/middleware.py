@@ -34,7 +34,8 @@ class Languages:
             if message["type"].endswith("http.response.start") and language.shown is not None:
                 headers = MutableHeaders(raw=message.setdefault("headers", []))
                 headers["Content-Language"] = language.shown
-                headers.add_vary_header("Accept-Language")
+                if "accept-language" not in headers.get("vary", "").lower():
+                    headers.add_vary_header("Accept-Language")
             await send(message)
 
         await self._app(scope, receive, localized_send)
