@@ -7,10 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Request, Response, Security
 from fastapi.security import APIKeyCookie
-from pydantic import BaseModel, Field, JsonValue, SecretStr, StringConstraints
+from pydantic import BaseModel, Field, SecretStr, StringConstraints
 
 from services.gateway.access import Access
 from workbook_lib.kit.errors import Conflict, Forbidden, TooManyRequests, Unauthenticated
+from workbook_lib.kit.fields import JsonObject
 from workbook_lib.kit.http import HttpClient
 from workbook_lib.kit.security.bearer import BearerToken
 from workbook_lib.kit.security.cross_site import refuse_cross_site_write
@@ -73,7 +74,7 @@ class Accounts:
         attempt = {"email": email, "password": password.get_secret_value()}
         return Profile.model_validate((await self._users.post("/accounts/verify", json=attempt)).json())
 
-    async def register(self, request: Request, new: dict[str, JsonValue]) -> Profile:
+    async def register(self, request: Request, new: JsonObject) -> Profile:
         """A new user with a password, which costs as much to hash as a login."""
         await self._access.limit_login(request, str(new.get("email")))
         return Profile.model_validate((await self._users.post("/accounts", json=new)).json())
@@ -89,7 +90,7 @@ def login_routes(users: HttpClient, access: Access) -> APIRouter:
     accounts = Accounts(users, access)
 
     @router.post("/accounts", status_code=201, responses=error_answers(Conflict, TooManyRequests))
-    async def register(request: Request, new: Annotated[dict[str, JsonValue], Body()]) -> Profile:
+    async def register(request: Request, new: Annotated[JsonObject, Body()]) -> Profile:
         """A new user who can log in."""
         return await accounts.register(request, new)
 

@@ -52,7 +52,7 @@ class Reading:
 
 @pytest.fixture
 def service():
-    service = Service(ServiceSettings(service="demo", max_body_bytes=10), title="Demo")
+    service = Service(ServiceSettings(service="demo", max_body_bytes=20_000), title="Demo")
 
     @service.app.get("/fine")
     async def fine() -> str:
@@ -131,7 +131,7 @@ async def test_only_what_nobody_meant_is_logged_as_an_error(service, calling, ca
 async def test_the_body_limit_holds_for_what_it_reads(service, calling):
     service.add_middleware(Reading)
     async with calling(service) as client:
-        answer = await client.post("/fine", content=b"x" * 11)
+        answer = await client.post("/fine", content=b"x" * 20_001)
     assert (answer.status_code, answer.json()["code"]) == (413, 41301)
 
 
@@ -142,3 +142,13 @@ async def test_an_answer_that_breaks_off_inside_it_is_logged_once(service, calli
         await client.get("/breaks-off")
     (line,) = errors_logged(capsys.readouterr().out)
     assert "broke off" in line["exception"]
+
+
+async def test_problems_are_listed_up_to_a_bound_whatever_a_caller_sends(service, calling):
+    @service.app.post("/numbers")
+    async def numbers(numbers: dict[str, int]) -> None: ...
+
+    async with calling(service) as client:
+        answer = await client.post("/numbers", json={"x" * 3_000: "a", **{f"k{n}": "a" for n in range(500)}})
+    assert (answer.status_code, len(answer.json()["details"])) == (400, 20)
+    assert max(len(detail["field"]) for detail in answer.json()["details"]) == 200

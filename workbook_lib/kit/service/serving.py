@@ -18,6 +18,7 @@ from workbook_lib.kit.errors import Unavailable
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.process import raise_file_limit
 from workbook_lib.kit.service.app import Service
+from workbook_lib.kit.service.protocol import BoundedProtocol
 from workbook_lib.kit.settings import ServiceSettings, SettingsError, load
 
 __all__ = ["main", "serve"]
@@ -45,7 +46,7 @@ async def serve(service: Service) -> None:
             server = _Server(
                 uvicorn.Config(
                     service.app,
-                    http="httptools",
+                    http=BoundedProtocol,
                     **_websocket_options(service),
                     lifespan="off",  # the service's lifetime is this function's
                     log_config=None,
