@@ -83,3 +83,19 @@ def test_another_language_and_an_unknown_one_are_shown(tmp_path: Path):
 def test_what_has_no_source_is_refused():
     with pytest.raises(TypeError):
         source(len)
+
+
+def test_a_name_picks_a_definition_of_a_file_with_its_decorators_and_one_inside_another(tmp_path: Path):
+    path = tmp_path / "routes.py"
+    path.write_text(
+        "X = 1\n\n\ndef routes():\n    @get('/')\n    def read():\n        return X\n\n    return read\n"
+    )
+    assert repr(source(path, name="routes")).splitlines()[:2] == ["# routes.py:4-9", "def routes():"]
+    assert repr(source(path, name="routes.read")).splitlines() == [
+        "# routes.py:5-7",
+        "@get('/')",
+        "def read():",
+        "    return X",
+    ]
+    with pytest.raises(LookupError):
+        source(path, name="routes.write")

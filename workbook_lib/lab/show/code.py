@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import textwrap
@@ -22,14 +23,21 @@ BLOCK: Final = (
 PLAIN: Final = "background:transparent;color:inherit;border:0;margin:0;padding:0;line-height:inherit"
 
 
-def source(obj: Any, *, lines: tuple[int, int] | None = None) -> Shown:  # noqa: ANN401 - anything with a source
+def source(
+    obj: Any,  # noqa: ANN401 - anything with a source
+    *,
+    name: str | None = None,
+    lines: tuple[int, int] | None = None,
+) -> Shown:
     """Show a function, method, class, module or file with its place, for example services/users/app.py:10-30.
 
-    A file's name is relative to the project, wherever the notebook runs.
-    `lines` (first, last, both shown) picks a part of a file or module. Raises TypeError for what has no
-    source.
+    A file's name is relative to the project, wherever the notebook runs. `name` picks a function or class of
+    a file, `Outer.inner` one inside another; `lines` (first, last, both shown) any part. Raises TypeError for
+    what has no source, LookupError for a name that the file doesn't define.
     """
     path, first, text = _located(obj)
+    if name is not None:
+        first, text = _definition(text, name)
     if lines is not None:
         skipped = lines[0] - first
         text = "\n".join(text.splitlines()[skipped : lines[1] - first + 1])
@@ -55,6 +63,19 @@ def _located(obj: Any) -> tuple[Path, int, str]:  # noqa: ANN401 - see source
         max(first, 1),
         textwrap.dedent("".join(found)),
     )
+
+
+def _definition(text: str, name: str) -> tuple[int, str]:
+    """The first line and the text of a definition, with its decorators."""
+    node: ast.AST = ast.parse(text)
+    for part in name.split("."):
+        inner = [each for each in ast.iter_child_nodes(node) if getattr(each, "name", None) == part]
+        if not inner:
+            raise LookupError(f"nothing named {name} is defined there")
+        node = inner[0]
+    decorators = [each.lineno for each in getattr(node, "decorator_list", [])]
+    first, last = min([node.lineno, *decorators]), node.end_lineno  # type: ignore[attr-defined]
+    return first, textwrap.dedent("\n".join(text.splitlines()[first - 1 : last]))
 
 
 def _relative(path: Path) -> str:
