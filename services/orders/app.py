@@ -1,5 +1,6 @@
 """The orders' RPC methods: they translate, `placing` holds the steps and `domain` the rules."""
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from grpc.aio import ServicerContext
@@ -10,6 +11,7 @@ from services.orders.domain import Order
 from services.orders.placing import OrderDesk, Publisher
 from services.orders.settings import OrdersSettings
 from services.orders.store import Base, OrderStore
+from workbook_lib.kit.boundary import logged
 from workbook_lib.kit.discovery import Directory
 from workbook_lib.kit.messaging import Producer, Topics
 from workbook_lib.kit.rpc import RpcClient, RpcServer
@@ -19,7 +21,10 @@ from workbook_lib.kit.storage import Database
 if TYPE_CHECKING:
     from services.contracts.inventory_pb2_grpc import InventoryServiceAsyncStub
 
-__all__ = ["Clients", "OrdersRpc", "build"]
+__all__ = ["Clients", "OrdersRpc", "Place", "build"]
+
+Place = Callable[[str, str, int], Awaitable[Order]]
+"""Places an order of a user for some of a SKU: `OrderDesk.place`, and whatever is put around it."""
 
 
 class Clients(NamedTuple):
@@ -52,11 +57,13 @@ def build(settings: OrdersSettings, clients: Clients | None = None) -> Service:
     service.add_resource(database)
     store = OrderStore(database)
     desk = OrderDesk(store, clients.inventory, clients.events)
+    # What the desk does is logged around it, so that it holds nothing but its steps.
+    place = logged("place order", fields=("user_id", "sku", "quantity"))(desk.place)
     if settings.grpc_port is not None:
         rpc = RpcServer(settings.host, settings.grpc_port)
         rpc.add(
             orders_pb2_grpc.add_OrderServiceServicer_to_server,
-            OrdersRpc(desk, store),
+            OrdersRpc(place, store),
             orders_pb2.DESCRIPTOR.services_by_name["OrderService"].full_name,
         )
         service.add_rpc(rpc)
@@ -66,15 +73,15 @@ def build(settings: OrdersSettings, clients: Clients | None = None) -> Service:
 class OrdersRpc(orders_pb2_grpc.OrderServiceServicer):
     """`workbook.orders.v1.OrderService`."""
 
-    def __init__(self, desk: OrderDesk, store: OrderStore) -> None:
-        self._desk = desk
+    def __init__(self, place: Place, store: OrderStore) -> None:
+        self._place = place
         self._store = store
 
     async def PlaceOrder(  # noqa: N802 (the contract's name)
         self, request: orders_pb2.PlaceOrderRequest, _context: ServicerContext[Any, Any]
     ) -> orders_pb2.Order:
         """Place an order; the answer is confirmed."""
-        return _message(await self._desk.place(request.user_id, request.sku, request.quantity))
+        return _message(await self._place(request.user_id, request.sku, request.quantity))
 
     async def GetOrder(  # noqa: N802
         self, request: orders_pb2.GetOrderRequest, _context: ServicerContext[Any, Any]
