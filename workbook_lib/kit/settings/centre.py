@@ -72,10 +72,7 @@ class Centre:
             ):
                 return await consul.kv_list(self.folder)
         except ConsulDenied as error:
-            given = "the token" if self.token else "no token, and nobody without one"
-            raise SettingsError(
-                f"{self._where}: Consul refuses, it was given {given}: {error.reason}"
-            ) from None
+            raise SettingsError(f"{self._where} is refused (403): {error.reason}") from None
         except (ConsulError, TimeoutError) as error:
             cause = str(error) or f"no answer in {_ANSWER_SECONDS:g} s"
             raise SettingsError(f"{self._where} can't be read: {cause}") from None
