@@ -1,0 +1,142 @@
+"""What finding a route costs: a list that is tried in order, against a tree, with few routes and with many.
+
+`python -m benchmarks.route_matching [--json]`. One request through each app, called in this process without a
+server, for the route that was added last; the median of rounds. What grows from the first to the last column
+is the search alone. About 6 s, most of it spent on adding routes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from litestar import Litestar, get
+
+from benchmarks.figures import publish
+
+__all__ = ["Row", "measure"]
+
+FEW, MANY = 10, 1000
+ROUTERS = 100
+ROUNDS, CALLS = 5, 20
+
+App = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Microseconds for one request, by the number of routes."""
+
+    what: str
+    few_us: float
+    many_us: float
+
+
+async def _answer(item_id: str) -> str:
+    return item_id
+
+
+def in_a_list(routes: int) -> App:
+    """FastAPI, all routes in one list: each is a pattern that is tried."""
+    app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False})
+    for number in range(routes):
+        app.get(f"/group-{number}/{{item_id}}")(_answer)
+    return app
+
+
+def in_routers(routes: int) -> App:
+    """FastAPI, the same routes in routers with prefixes."""
+    app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False})
+    each = max(1, routes // ROUTERS)
+    for first in range(0, routes, each):
+        router = APIRouter(prefix=f"/group-{first}")
+        for number in range(each):
+            router.get(f"/part-{number}/{{item_id}}")(_answer)
+        app.include_router(router)
+    return app
+
+
+def in_a_tree(routes: int) -> App:
+    """Litestar: paths are a tree, walked part by part, as a radix tree is letter by letter."""
+
+    def handler(number: int) -> Any:  # noqa: ANN401 - a handler is of a private type
+        return get(f"/group-{number}/{{item_id:str}}", name=f"route-{number}")(_answer)
+
+    return Litestar([handler(number) for number in range(routes)], openapi_config=None)
+
+
+async def _request_us(app: App, path: str) -> float:
+    """The median over rounds of one request's time in microseconds."""
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [],
+        "server": ("127.0.0.1", 8080),
+        "client": ("127.0.0.1", 50000),
+        "scheme": "http",
+        "http_version": "1.1",
+        "root_path": "",
+        "asgi": {"version": "3.0"},
+    }
+    statuses: list[int] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    rounds = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        for _ in range(CALLS):
+            await app(dict(scope), receive, send)
+        rounds.append((time.perf_counter() - started) / CALLS * 1e6)
+    if set(statuses) != {200}:
+        raise RuntimeError(f"{path} was answered with {sorted(set(statuses))}")
+    return statistics.median(rounds)
+
+
+def measure() -> list[Row]:
+    """A row a way to keep routes."""
+
+    async def rows() -> list[Row]:
+        def last(routes: int) -> str:
+            return f"/group-{routes - 1}/7"
+
+        def last_in_routers(routes: int) -> str:
+            each = max(1, routes // ROUTERS)
+            return f"/group-{routes - each}/part-{each - 1}/7"
+
+        ways: list[tuple[str, Callable[[int], App], Callable[[int], str]]] = [
+            ("FastAPI, one list", in_a_list, last),
+            (f"FastAPI, {ROUTERS} routers", in_routers, last_in_routers),
+            ("Litestar, a tree", in_a_tree, last),
+        ]
+        return [
+            Row(what, *[round(await _request_us(build(n), path(n)), 1) for n in (FEW, MANY)])
+            for what, build, path in ways
+        ]
+
+    return asyncio.run(rows())
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    publish(measure(), as_json=parser.parse_args().json)
+
+
+if __name__ == "__main__":
+    main()
