@@ -18,13 +18,14 @@ import argparse
 import json
 import os
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.figures import publish
-from benchmarks.load import Load, Measured, run
+from benchmarks.load import Load
+from benchmarks.rounds import Way, interleaved, middle, ratios
 from benchmarks.serving import Served, python, served
 from benchmarks.stack.apps import STAGES
 
@@ -109,49 +110,30 @@ def measure(stages: Sequence[str], rounds: int, seconds: float) -> Iterator[Row]
             for stage in stages
         }
         for handler in HANDLERS:
-            for server in servers.values():
-                _drive(server, handler, min(seconds, 0.5))  # warm
             yield from _rows(handler, servers, rounds, seconds)
         if sink and "kit" in servers:
             _check(sink, servers["kit"])
 
 
-@dataclass(frozen=True)
-class _Sample:
-    measured: Measured
-    cpu_us: float
-
-
-def _rows(handler: str, servers: dict[str, Served], rounds: int, seconds: float) -> Iterator[Row]:
-    samples: dict[str, list[_Sample]] = {stage: [] for stage in servers}
-    for turn in range(rounds):
-        order = list(servers) if turn % 2 == 0 else list(servers)[::-1]
-        for stage in order:
-            samples[stage].append(_drive(servers[stage], handler, seconds))
-    first = samples[next(iter(servers))]
+def _rows(handler: str, servers: Mapping[str, Served], rounds: int, seconds: float) -> Iterator[Row]:
+    path, body = HANDLERS[handler]
+    ways = {stage: Way(each, Load(each.url + path, seconds, body=body)) for stage, each in servers.items()}
+    samples = interleaved(ways, rounds)
+    first = next(iter(samples.values()))
     for stage, own in samples.items():
-        shares = [a.measured.per_second / b.measured.per_second for a, b in zip(own, first, strict=True)]
+        shares = ratios(own, first, lambda each: each.measured.per_second)
         yield Row(
             handler=handler,
             stage=stage,
-            per_second=round(median(each.measured.per_second for each in own), 1),
+            per_second=middle(own, lambda each: each.measured.per_second, 1),
             share=round(median(shares), 3),
             share_low=round(min(shares), 3),
             share_high=round(max(shares), 3),
-            cpu_us=round(median(each.cpu_us for each in own), 1),
-            cpu_share=round(median(b.cpu_us / a.cpu_us for a, b in zip(own, first, strict=True)), 3),
-            p50_ms=round(median(each.measured.p50_ms for each in own), 2),
-            p99_ms=round(median(each.measured.p99_ms for each in own), 2),
+            cpu_us=middle(own, lambda each: each.cpu_us, 1),
+            cpu_share=round(1 / median(ratios(own, first, lambda each: each.cpu_us)), 3),
+            p50_ms=middle(own, lambda each: each.measured.p50_ms),
+            p99_ms=middle(own, lambda each: each.measured.p99_ms),
         )
-
-
-def _drive(server: Served, handler: str, seconds: float) -> _Sample:
-    path, body = HANDLERS[handler]
-    before = server.cpu_seconds
-    measured = run(Load(server.url + path, seconds, body=body))
-    if measured.failures:
-        raise RuntimeError(f"{measured.failures} of {measured.requests} requests to {handler} failed")
-    return _Sample(measured, (server.cpu_seconds - before) / measured.requests * 1e6)
 
 
 def _check(sink: Served, kit: Served) -> None:

@@ -1,0 +1,73 @@
+"""Servers take turns under load, round after round, so that what else the machine does meets them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from benchmarks.load import Load, Measured, run
+from benchmarks.serving import Served
+
+__all__ = ["Sample", "Way", "interleaved", "middle", "ratios"]
+
+WARM_SECONDS = 0.4
+
+
+@dataclass(frozen=True)
+class Way:
+    """A server, and the load that it is under when its turn comes."""
+
+    server: Served
+    load: Load
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One turn: what the load generator saw, and what the server took."""
+
+    measured: Measured
+    cpu_seconds: float
+    memory_mb: float
+
+    @property
+    def cpu_us(self) -> float:
+        """Processor time a request, of all the server's threads and processes."""
+        return self.cpu_seconds / self.measured.requests * 1e6
+
+    @property
+    def cores(self) -> float:
+        """How many cores the server kept busy."""
+        return self.cpu_seconds / self.measured.seconds
+
+
+def interleaved(ways: Mapping[str, Way], rounds: int) -> dict[str, list[Sample]]:
+    """A sample a round for each way, every other round in reverse order; a warm-up comes first.
+
+    Raises RuntimeError when a request fails: then something else would have been measured.
+    """
+    for way in ways.values():
+        _turn(replace(way, load=replace(way.load, seconds=min(way.load.seconds, WARM_SECONDS))))
+    samples: dict[str, list[Sample]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name in ways if number % 2 == 0 else reversed(ways):
+            samples[name].append(_turn(ways[name]))
+    return samples
+
+
+def middle(samples: Sequence[Sample], of: Callable[[Sample], float], digits: int = 2) -> float:
+    """The median of a figure over the rounds."""
+    return round(median(map(of, samples)), digits)
+
+
+def ratios(samples: Sequence[Sample], first: Sequence[Sample], of: Callable[[Sample], float]) -> list[float]:
+    """A figure's ratio to that of `first`, in each round."""
+    return [of(own) / of(other) for own, other in zip(samples, first, strict=True)]
+
+
+def _turn(way: Way) -> Sample:
+    before = way.server.cpu_seconds
+    measured = run(way.load)
+    if measured.failures or not measured.requests:
+        raise RuntimeError(f"{way.load.url}: {measured.failures} failed, {measured.requests} answered")
+    return Sample(measured, way.server.cpu_seconds - before, way.server.memory_mb)
