@@ -421,3 +421,13 @@ def test_sigkill_of_what_runs_the_notebook_takes_a_busy_kernel_and_its_servers_a
     runner.kill()
     until(lambda: not marked.pids(), 2, "a kernel or its servers")
     runner.communicate(timeout=5)
+
+
+async def test_an_instance_that_is_started_again_is_where_it_was(tmp_path):
+    """Else a killed one would stay registered in Consul beside its successor."""
+    async with Lab("restart", root=tmp_path) as lab:
+        await lab.start("welcome", instances=2)
+        before = lab["welcome", 2].url
+        await lab["welcome", 2].kill()
+        await lab.start("welcome", instances=2)
+        assert lab["welcome", 2].url == before

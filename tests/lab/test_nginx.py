@@ -121,6 +121,11 @@ async def test_a_body_above_the_limit_is_refused_before_it_reaches_the_service(c
     assert (await client.post("/upload", content=b"x" * ((1 << 20) + 1))).status_code == 413
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/debug/profile", "/debug/../metrics", "/%64ebug/tasks"])
+async def test_what_is_for_operators_is_not_reached_from_outside(client, path):
+    assert (await client.get(path)).status_code == 404
+
+
 async def test_it_speaks_http_2(front):
     context = _trust(front)
     context.set_alpn_protocols(["h2", "http/1.1"])

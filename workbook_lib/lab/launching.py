@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -50,6 +50,8 @@ class Run:
         self.root = root
         self.folder = RunFolder(root, chapter)
         self._ports = PortAllocator()
+        # An instance that is started again is where it was: Consul then takes it for the same one.
+        self._numbers: dict[str, dict[str, int]] = {}
         # A notebook's kernel must not outlive the program that runs the notebook (papermill, JupyterLab).
         parent = os.getppid() if os.environ.get("JPY_PARENT_PID") == str(os.getppid()) else None
         self._env = {name: value for name, value in os.environ.items() if name != "JPY_PARENT_PID"}
@@ -110,9 +112,13 @@ class Run:
         arguments: Sequence[str] = (),
     ) -> Plan:
         """Reserve the ports of one instance and write down its environment. Raises `LabError`."""
-        ports = self._reserve(spec.ports(index))
-        numbers = {role: reservation.port for role, reservation in ports.items()}
         name = spec.name if index == 1 else f"{spec.name}-{index}"
+        before = self._numbers.get(name, {})
+        ports = self._reserve(
+            [replace(port, preferred=before.get(port.role, port.preferred)) for port in spec.ports(index)]
+        )
+        numbers = {role: reservation.port for role, reservation in ports.items()}
+        self._numbers[name] = numbers
         addresses = {"http": f"http://127.0.0.1:{numbers['http']}"}
         if "grpc" in numbers:
             addresses["grpc"] = f"127.0.0.1:{numbers['grpc']}"
