@@ -1,7 +1,7 @@
 """What benchmarks.speed_advice asks: one catalogue of products, as a service of the kit answers it.
 
 `python -m benchmarks.advice_app PORT`. /model goes through a response model, /dict through the standard
-library's JSON, /msgspec through msgspec's; /catalogue is bytes made beforehand. Compressed for who accepts it.
+library's JSON, /msgspec through msgspec's; /catalogue is bytes made beforehand. All gzip on request.
 """
 
 from __future__ import annotations

@@ -26,10 +26,10 @@ def machine() -> str:
     return f"{system}, {os.cpu_count()} cores, {memory_gib:.0f} GiB, Python {platform.python_version()}"
 
 
-def publish(rows: Sequence[DataclassInstance], *, as_json: bool) -> None:
-    """Print the rows as a table, or as JSON for a program to read."""
+def publish(rows: Sequence[DataclassInstance], *, as_json: bool, notes: Sequence[str] = ()) -> None:
+    """Print the rows as a table, or as JSON for a program to read; `notes` say what else one has to know."""
     figures: list[dict[str, Any]] = [asdict(row) for row in rows]
     if as_json:
-        print(json.dumps({"machine": machine(), "rows": figures}))
+        print(json.dumps({"machine": machine(), "rows": figures, "notes": list(notes)}))
     else:
-        print(machine(), show.table(figures), sep="\n")
+        print(machine(), show.table(figures), *notes, sep="\n")

@@ -14,10 +14,8 @@ machine does meets them all. `server_cores` tells whether the server was the bot
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,14 +23,13 @@ from statistics import median
 
 from benchmarks.figures import publish
 from benchmarks.gin.build import GinUnavailable, build_gin
-from benchmarks.load import Load, generator
+from benchmarks.load import CONNECTIONS, Load, generator
 from benchmarks.rounds import Sample, Way, interleaved, middle
-from benchmarks.serving import python, served
+from benchmarks.serving import all_served, python, served
 
-__all__ = ["Contender", "Row", "contenders", "measure"]
+__all__ = ["Contender", "Row", "contenders", "gin", "measure"]
 
 PATH = "/users/7"
-STARTING = 4
 UVICORN = ("--http", "httptools", "--loop", "uvloop", "--no-access-log", "--log-level", "warning")
 GRANIAN = ("--interface", "asgi", "--workers", "1", "--loop", "uvloop", "--no-ws", "--log-level", "warning")
 ASGI = {
@@ -83,16 +80,20 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", help='frameworks, such as FastAPI "bare ASGI"')
     parser.add_argument("--go-seconds", type=float, default=300, help="how long Gin's first build may take")
     options = parser.parse_args()
+    notes = [f"load from {generator(options.seconds)}, {CONNECTIONS} connections"]
     with tempfile.TemporaryDirectory() as folder:
-        found = contenders(Path(folder), options.go_seconds)
+        found = list(contenders())
+        try:
+            found += gin(build_gin(Path(folder), options.go_seconds))
+        except GinUnavailable as error:
+            notes.append(f"Gin is left out: {error}")
         chosen = [each for each in found if not options.only or each.framework in options.only]
         rows = list(measure(chosen, options.rounds, options.seconds))
-    print(f"load from {generator()}", file=sys.stderr)
-    publish(rows, as_json=options.json)
+    publish(rows, as_json=options.json, notes=notes)
 
 
-def contenders(folder: Path, go_seconds: float) -> Iterator[Contender]:
-    """All that can run here; why Gin can't, where it can't, goes to standard error."""
+def contenders() -> Iterator[Contender]:
+    """Python's."""
     for framework, module in ASGI.items():
         app = f"benchmarks.contenders.{module}:app"
         lifespan = ("--lifespan", "off") if framework == "bare ASGI" else ()
@@ -102,11 +103,10 @@ def contenders(folder: Path, go_seconds: float) -> Iterator[Contender]:
             framework, "granian", python("granian", app, "--port", "{port}", *GRANIAN, *interface)
         )
     yield Contender("aiohttp", "its own", python("benchmarks.contenders.aiohttp_app", "{port}"))
-    try:
-        program = build_gin(folder, go_seconds)
-    except GinUnavailable as error:
-        print(f"Gin is left out: {error}", file=sys.stderr)
-        return
+
+
+def gin(program: Path) -> Iterator[Contender]:
+    """Gin, on as many cores as a Python process uses, and on as many as there are."""
     yield Contender("Gin (Go)", "its own, 1 core", [str(program), "{port}"], {"GOMAXPROCS": "1"})
     yield Contender("Gin (Go)", "its own, all cores", [str(program), "{port}"])
 
@@ -114,13 +114,8 @@ def contenders(folder: Path, go_seconds: float) -> Iterator[Contender]:
 def measure(chosen: Sequence[Contender], rounds: int, seconds: float) -> Iterator[Row]:
     """One row a contender, in the order given. Raises RuntimeError when one can't run or fails requests."""
     with ExitStack() as running:
-        starting = [served(each.command, PATH, each.env) for each in chosen]
-        with ThreadPoolExecutor(STARTING) as pool:
-            servers = list(pool.map(running.enter_context, starting))
-        ways = {
-            each.name: Way(server, Load(server.url + PATH, seconds))
-            for each, server in zip(chosen, servers, strict=True)
-        }
+        servers = all_served(running, {each.name: served(each.command, PATH, each.env) for each in chosen})
+        ways = {name: Way(server, Load(server.url + PATH, seconds)) for name, server in servers.items()}
         for contender, own in zip(chosen, interleaved(ways, rounds).values(), strict=True):
             yield _row(contender, own)
 

@@ -99,8 +99,11 @@ def main() -> None:
         max(1, options.connections // options.processes),
         options.seconds,
     )
-    with ProcessPoolExecutor(options.processes) as pool:
-        parts_of_all = list(pool.map(drive, [plan] * options.processes))
+    if options.processes == 1:
+        parts_of_all = [drive(plan)]
+    else:
+        with ProcessPoolExecutor(options.processes) as pool:
+            parts_of_all = list(pool.map(drive, [plan] * options.processes))
     latencies = sorted(latency for latencies, _, _ in parts_of_all for latency in latencies)
     print(
         json.dumps(

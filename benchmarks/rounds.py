@@ -11,7 +11,7 @@ from benchmarks.serving import Served
 
 __all__ = ["Sample", "Way", "interleaved", "middle", "ratios"]
 
-WARM_SECONDS = 0.4
+WARM_SECONDS = 0.2
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from statistics import median
 from benchmarks.figures import publish
 from benchmarks.load import Load
 from benchmarks.rounds import Way, interleaved, middle, ratios
-from benchmarks.serving import Served, python, served
+from benchmarks.serving import Served, all_served, python, served
 from benchmarks.stack.apps import STAGES
 
 __all__ = ["Row", "measure"]
@@ -100,15 +100,11 @@ def measure(stages: Sequence[str], rounds: int, seconds: float) -> Iterator[Row]
     with ExitStack() as running:
         endpoint = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
         sink = None if endpoint else running.enter_context(served(python("benchmarks.stack.sink", "{port}")))
-        servers = {
-            stage: running.enter_context(
-                served(
-                    python("benchmarks.stack.apps", stage, "{port}", sink.url if sink else endpoint or ""),
-                    "/",
-                )
-            )
-            for stage in stages
+        collector = sink.url if sink else endpoint or ""
+        starting = {
+            stage: served(python("benchmarks.stack.apps", stage, "{port}", collector)) for stage in stages
         }
+        servers = all_served(running, starting)
         for handler in HANDLERS:
             yield from _rows(handler, servers, rounds, seconds)
         if sink and "kit" in servers:

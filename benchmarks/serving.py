@@ -10,7 +10,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
@@ -19,9 +20,10 @@ import psutil
 
 from workbook_lib.lab.provision.progress import guarded, tail
 
-__all__ = ["Served", "served"]
+__all__ = ["Served", "all_served", "python", "served"]
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
+AT_ONCE = 4
 # What would make a service of the kit export, register or read settings that the measure doesn't know.
 OURS = ("OTEL_", "CONSUL_", "DATABASE_URL", "REDIS_URL", "KAFKA_")
 
@@ -72,6 +74,14 @@ def served(command: Sequence[str], path: str = "/", env: Mapping[str, str] | Non
             url = f"http://127.0.0.1:{port}"
             _wait_until_ready(process, url + path, log)
             yield Served(url, log, psutil.Process(process.pid))
+
+
+def all_served(
+    running: ExitStack, starting: Mapping[str, AbstractContextManager[Served]]
+) -> dict[str, Served]:
+    """Start several at a time; all end with `running`, also those of a start that fails."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(starting, pool.map(running.enter_context, starting.values()), strict=True))
 
 
 def python(module: str, *arguments: str) -> list[str]:

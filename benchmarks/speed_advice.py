@@ -26,7 +26,7 @@ from benchmarks.frameworks import UVICORN
 from benchmarks.load import Load
 from benchmarks.rounds import Way, interleaved, middle, ratios
 from benchmarks.service_stack import HANDLERS
-from benchmarks.serving import Served, python, served
+from benchmarks.serving import Served, all_served, python, served
 
 __all__ = ["TOPICS", "Row"]
 
@@ -75,9 +75,7 @@ def release_mode(rounds: int, seconds: float) -> Iterator[Row]:
         "python -X dev": [*python_only, "-X", "dev", *run[1:], *UVICORN],
     }
     with ExitStack() as running:
-        servers = {
-            way: running.enter_context(served(command, "/users/7")) for way, command in commands.items()
-        }
+        servers = all_served(running, {way: served(each, "/users/7") for way, each in commands.items()})
         ways = {way: Way(each, Load(f"{each.url}/users/7", seconds)) for way, each in servers.items()}
         yield from _rows("release mode", ways, rounds)
 
@@ -86,11 +84,14 @@ def access_log(rounds: int, seconds: float) -> Iterator[Row]:
     """A whole service of the kit, saying nothing of requests, a line for each, and all that libraries say."""
     path, body = HANDLERS["order"]
     with ExitStack() as running:
-        ways = {}
-        for level in ("INFO", "WARNING", "DEBUG"):
-            command = python("benchmarks.stack.apps", "kit", "{port}")
-            server = running.enter_context(served(command, env={"LOG_LEVEL": level}))
-            ways[level] = Way(server, Load(server.url + path, seconds, body=body))
+        command = python("benchmarks.stack.apps", "kit", "{port}")
+        starting = {
+            level: served(command, env={"LOG_LEVEL": level}) for level in ("INFO", "WARNING", "DEBUG")
+        }
+        servers = all_served(running, starting)
+        ways = {
+            level: Way(each, Load(each.url + path, seconds, body=body)) for level, each in servers.items()
+        }
         yield from _rows("access log", ways, rounds)
 
 
