@@ -32,7 +32,7 @@ TAUGHT = {
         "redis",
         "sqlalchemy",
     ),
-    *("matplotlib", "packaging", "psutil", "structlog", "yaml"),
+    *("matplotlib", "packaging", "psutil", "structlog", "websockets", "yaml"),
 }
 CONTRACTS = "services.contracts"
 
