@@ -98,18 +98,14 @@ class Lab:
         async with AsyncExitStack() as undo:
             for name in sorted(servers, key=list(SERVERS).index):
                 if not self._is_running(name, 1):
-                    before = _known(*self.handles, *(p.handle for p in plans))
-                    plans.append(await run.plan_server(name, before))
+                    known = _known(*self.handles, *(p.handle for p in plans))
+                    plans.append(await run.plan_server(name, known))
                     undo.push_async_callback(plans[-1].handle.stop, ABANDON_SECONDS)
             first_service = len(plans)
-            known = _known(*self.handles, *(p.handle for p in plans))
+            known = _known(*self.handles, *(p.handle for p in plans)) | dict(env or {})
             for spec, index in wanted:
                 if not self._is_running(spec.name, index):
-                    plans.append(
-                        run.plan_service(
-                            spec, index, known | dict(env or {}), reload=reload, arguments=arguments
-                        )
-                    )
+                    plans.append(run.plan_service(spec, index, known, reload=reload, arguments=arguments))
                     undo.push_async_callback(plans[-1].handle.stop, ABANDON_SECONDS)
             await run.bring_up(plans[:first_service])
             await run.bring_up(plans[first_service:])

@@ -17,7 +17,7 @@ from workbook_lib.lab.ports import NoFreePort, PortAllocator, PortRequest, Reser
 from workbook_lib.lab.processes import ProcessError, Supervisor
 from workbook_lib.lab.readiness import until_answered, until_ready
 from workbook_lib.lab.run_folder import RUN_ID, RunFolder
-from workbook_lib.lab.servers import SERVERS, Place
+from workbook_lib.lab.servers import SERVERS, Place, Server
 from workbook_lib.lab.services import ServiceSpec, app_command, check_app, check_service
 
 __all__ = ["Plan", "Run"]
@@ -59,15 +59,10 @@ class Run:
         self._supervisor = Supervisor(self.folder.log_path("supervisor"), watch=parent, env=self._env)
 
     async def plan_server(self, name: str, env: Mapping[str, str]) -> Plan:
-        """Find the server (or provision it, with progress) and reserve its ports. Raises `LabError`.
-
-        `env` has the addresses of the servers that it may work with.
-        """
+        """Find the server (or provision it, with progress) and reserve its ports. Raises `LabError`."""
         server = SERVERS[name]
         if external := server.external(os.environ):
-            shown = {k: v for k, v in external.items() if k not in server.secret_variables}
-            handle = Handle(name, external, shown, note="yours", unshared=server.secret_variables)
-            return Plan((name, 1), handle, lambda _: server.check(external), (), {}, EXTERNAL_SECONDS)
+            return _plan_of_users_own(server, external)
         try:
             found = await asyncio.to_thread(_found, server.program)
         except provision.ProvisionError as error:
@@ -85,6 +80,7 @@ class Run:
             ports=ports,
             folder=folder,
             stop_signal=server.stop_signal,
+            unshared=server.secret_variables,
         )
         try:
             launch = server.launch(Place(found, numbers, folder, env))
@@ -92,7 +88,6 @@ class Run:
             handle.release()
             raise
         environment |= launch.environment
-        handle.unshared = server.secret_variables
         return Plan(
             (name, 1),
             handle,
@@ -205,6 +200,12 @@ class Run:
             return self._ports.reserve_all(requests)
         except NoFreePort as error:
             raise LabError(str(error)) from error
+
+
+def _plan_of_users_own(server: Server, environment: dict[str, str]) -> Plan:
+    shown = {name: value for name, value in environment.items() if name not in server.secret_variables}
+    handle = Handle(server.name, environment, shown, note="yours", unshared=server.secret_variables)
+    return Plan((server.name, 1), handle, lambda _: server.check(environment), (), {}, EXTERNAL_SECONDS)
 
 
 def _found(name: str) -> provision.Found:
