@@ -22,6 +22,7 @@ def by_binding(name: str) -> list[Row]:
 
 
 @app.get("/pasted")
+@app.get("/pasted/{name}")
 def pasted(name: str) -> list[Row]:
     """Products of this name."""
     return by_pasting(name)

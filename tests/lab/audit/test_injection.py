@@ -15,10 +15,11 @@ async def lab(tmp_path):
         yield lab
 
 
-async def test_a_pasted_query_gives_away_rows_and_another_table(lab):
+@pytest.mark.parametrize("route", ["/pasted", "/pasted/{name}"], ids=["in the query", "in the path"])
+async def test_a_pasted_query_gives_away_rows_and_another_table(lab, route):
     attempts = {
         each.attack: each
-        for each in audit.try_injection(f"{lab['catalogue'].url}/pasted", "name", union=UNION)
+        for each in audit.try_injection(f"{lab['catalogue'].url}{route}", "name", union=UNION)
     }
     assert attempts["lone quote"].weakness == "its quote broke a statement"
     assert attempts["always true"].weakness == "its condition was executed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 import httpx2
 
@@ -26,11 +27,12 @@ class Attempt:
 
 
 def try_injection(url: str, parameter: str, *, union: str = "") -> list[Attempt]:
-    """Attack one query parameter of a GET route with values that are harmless unless they become SQL.
+    """Attack one parameter of a GET route with values that are harmless unless they become SQL.
 
-    Each begins with a value that nobody has, so a route that takes it as a value answers as it answers that.
-    Other content means that its condition was executed; a 5xx, that its quote broke a statement; a 4xx is a
-    refusal. `union` is what an attacker would read from elsewhere, e.g. "SELECT email, 1 FROM users".
+    It belongs to the query, or to the path where `url` names it in braces. Each value begins with one that
+    nobody has, so a route that takes it as a value answers as it answers that. Other content means that its
+    condition was executed; a 5xx, that its quote broke a statement; a 4xx is a refusal. `union` is what an
+    attacker would read from elsewhere, e.g. "SELECT email, 1 FROM users".
     """
     payloads = {
         "lone quote": f"{NOBODY}'",
@@ -39,11 +41,18 @@ def try_injection(url: str, parameter: str, *, union: str = "") -> list[Attempt]
         "second statement": f"{NOBODY}'; SELECT 1 --",
     } | ({"another table": f"{NOBODY}' UNION {union} --"} if union else {})
     with httpx2.Client(timeout=ANSWER_SECONDS) as client:
-        plain = client.get(url, params={parameter: NOBODY})
+        plain = _asked(client, url, parameter, NOBODY)
         return [
-            _judged(attack, payload, client.get(url, params={parameter: payload}), plain)
+            _judged(attack, payload, _asked(client, url, parameter, payload), plain)
             for attack, payload in payloads.items()
         ]
+
+
+def _asked(client: httpx2.Client, url: str, parameter: str, value: str) -> httpx2.Response:
+    place = f"{{{parameter}}}"
+    if place in url:
+        return client.get(url.replace(place, quote(value, safe="")))
+    return client.get(url, params={parameter: value})
 
 
 def _judged(attack: str, payload: str, answer: httpx2.Response, plain: httpx2.Response) -> Attempt:
