@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.versions import V1, V2, Version
-from workbook_lib.kit.fields import LINE, WHOLE
+from workbook_lib.kit.fields import ONE_LINE, WHOLE
 
 __all__ = ["CATEGORY", "PAGES", "PRODUCTS", "SKU", "ContentV1", "ContentV2", "ProductV1", "ProductV2"]
 
@@ -20,7 +20,7 @@ class ContentV1(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(max_length=100, pattern=LINE)
+    name: Annotated[str, Field(max_length=100), ONE_LINE]
     category: str = Field(pattern=CATEGORY)
     price_cents: Cents
 
@@ -50,7 +50,7 @@ class ContentV2(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(max_length=100, pattern=LINE)
+    name: Annotated[str, Field(max_length=100), ONE_LINE]
     category: str = Field(pattern=CATEGORY)
     price: Price
 

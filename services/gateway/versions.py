@@ -72,6 +72,7 @@ def negotiated(accept: str) -> Form:
         raise NotAcceptable(
             f"No form of this answer is {accept}.",
             details={"acceptable": [form.media_type for form in _FORMS]},
+            headers={"Vary": "Accept"},
         )
     return next(form for quality, form in liked if quality == best)
 

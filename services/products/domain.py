@@ -9,12 +9,12 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from workbook_lib.kit.errors import InvalidRequest
-from workbook_lib.kit.fields import LINE, WHOLE
+from workbook_lib.kit.fields import ONE_LINE, WHOLE
 
 __all__ = ["Content", "Cursor", "Listing", "Patch", "Product", "Sku", "Sort", "etag_of", "patched"]
 
 Sku = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
-Name = Annotated[str, StringConstraints(max_length=100, pattern=LINE)]
+Name = Annotated[str, StringConstraints(max_length=100), ONE_LINE]
 Category = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 MAX_CENTS = 1_000_000_000
 Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]  # in a query, where all is text

@@ -5,8 +5,9 @@ from typing import Annotated
 from uuid import uuid4
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
-from workbook_lib.kit.fields import LINE, WHOLE
+from workbook_lib.kit.fields import ONE_LINE, WHOLE
 
 __all__ = ["NewUser", "NewUserForm", "User", "with_id"]
 
@@ -18,7 +19,7 @@ _EMAIL = re.compile(
 
 def _email(value: str) -> str:
     if not _EMAIL.fullmatch(value):
-        raise ValueError("not an e-mail address")
+        raise PydanticCustomError("email", "Input should be an e-mail address")
     return value
 
 
@@ -27,7 +28,7 @@ class NewUser(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100, pattern=LINE)]
+    name: Annotated[str, StringConstraints(strip_whitespace=True, max_length=100), ONE_LINE]
     email: Annotated[
         str,
         StringConstraints(strip_whitespace=True, to_lower=True, max_length=254),

@@ -5,10 +5,11 @@ import re
 from typing import Annotated
 
 import pytest
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
-from workbook_lib.kit.fields import ENTITY_TAGS, LINE, WHOLE, Timestamp
+from workbook_lib.kit.fields import ENTITY_TAGS, ONE_LINE, WHOLE, Timestamp
 
+LINE = TypeAdapter(Annotated[str, StringConstraints(strip_whitespace=True, max_length=9), ONE_LINE])
 INTEGER = TypeAdapter(Annotated[int, Field(strict=True, ge=-1), WHOLE])
 
 
@@ -41,10 +42,29 @@ def test_a_moment_is_a_text_with_its_offset(value, is_moment):
 
 @pytest.mark.parametrize(
     ("text", "is_line"),
-    [("a", True), (" a b ", True), ("ü", True), ("", False), (" ", False), ("a\n", False), ("a\x00", False)],
+    [
+        ("a", True),
+        (" a b\n", True),
+        ("ü", True),
+        ("", False),
+        (" ", False),
+        ("a\nb", False),
+        ("a\x00", False),
+    ],
 )
-def test_a_line_shows_something_and_has_no_control_characters(text, is_line):
-    assert bool(re.match(LINE.replace("$", r"\Z"), text)) is is_line
+def test_a_line_shows_something_and_has_no_control_characters_inside(text, is_line):
+    if is_line:
+        assert LINE.validate_python(text) == text.strip()
+        return
+    with pytest.raises(ValidationError, match="Input should be one line of text, not blank"):
+        LINE.validate_python(text)
+
+
+def test_the_document_has_a_lines_pattern_beside_its_bounds():
+    schema = LINE.json_schema()
+    assert (schema["type"], schema["maxLength"]) == ("string", 9)
+    assert re.search(schema["pattern"], "a b")
+    assert not re.search(schema["pattern"], "a\x00b")
 
 
 @pytest.mark.parametrize(

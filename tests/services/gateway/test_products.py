@@ -107,6 +107,7 @@ async def test_an_unknown_version_in_accept_is_a_406_that_names_those_there_are(
     answer = await edge.get("/api/products", headers={"Accept": "application/vnd.workbook.v9+json"})
     assert (answer.status_code, answer.json()["code"]) == (406, 40601)
     assert V2.media_type in answer.json()["details"]["acceptable"]
+    assert "Accept" in answer.headers["vary"].split(", ")
 
 
 async def test_a_known_version_keeps_its_405(edge):
