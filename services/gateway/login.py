@@ -96,6 +96,7 @@ def login_routes(users: HttpClient, access: Access) -> APIRouter:
 
     if access.tokens is not None:
         router.include_router(_token_routes(accounts, access.tokens))
+    router.include_router(_session_login_routes(accounts, access))
     router.include_router(_session_routes(accounts, access))
     return router
 
@@ -124,33 +125,36 @@ def _token_routes(accounts: Accounts, tokens: Tokens) -> APIRouter:
     return router
 
 
+def _session_login_routes(accounts: Accounts, access: Access) -> APIRouter:
+    router = APIRouter(prefix="/session")
+
+    @router.post("", status_code=201, responses=error_answers(Unauthenticated, Forbidden, TooManyRequests))
+    async def log_in(request: Request, login: Login, response: Response) -> SessionView:
+        """A session for whoever knows the password, always under a new id."""
+        refuse_cross_site_write(request, access.cors)  # nobody is to be logged in as somebody else, either
+        user = await accounts.verify(request, login.email, login.password)
+        session_id = await access.sessions.log_in(user.id, request.cookies.get(access.cookie.name))
+        response.headers["Set-Cookie"] = access.cookie.header(session_id)
+        return SessionView(user_id=user.id, elevated=False)
+
+    return router
+
+
 def _session_routes(accounts: Accounts, access: Access) -> APIRouter:
     cookie, sessions = access.cookie, access.sessions
-    router = APIRouter()
     scheme = APIKeyCookie(name=cookie.name, scheme_name="session", auto_error=False)  # for the document
-    inside = APIRouter(
+    router = APIRouter(
         prefix="/session",
         dependencies=[Security(scheme)],
         responses=error_answers(Unauthenticated, Forbidden),
     )
 
-    @router.post(
-        "/session", status_code=201, responses=error_answers(Unauthenticated, Forbidden, TooManyRequests)
-    )
-    async def log_in(request: Request, login: Login, response: Response) -> SessionView:
-        """A session for whoever knows the password, always under a new id."""
-        refuse_cross_site_write(request, access.cors)  # nobody is to be logged in as somebody else, either
-        user = await accounts.verify(request, login.email, login.password)
-        session_id = await sessions.log_in(user.id, request.cookies.get(cookie.name))
-        response.headers["Set-Cookie"] = cookie.header(session_id)
-        return SessionView(user_id=user.id, elevated=False)
-
-    @inside.get("")
+    @router.get("")
     async def show(current: Annotated[LoggedIn, Depends(access.session)]) -> SessionView:
         """Whose session this is."""
         return SessionView(user_id=current.session.user_id, elevated=current.session.elevated)
 
-    @inside.post("/confirmation", responses=error_answers(TooManyRequests))
+    @router.post("/confirmation", responses=error_answers(TooManyRequests))
     async def confirm(
         request: Request,
         confirmation: Confirmation,
@@ -166,11 +170,10 @@ def _session_routes(accounts: Accounts, access: Access) -> APIRouter:
         response.headers["Set-Cookie"] = cookie.header(session_id)
         return SessionView(user_id=user.id, elevated=True)
 
-    @inside.delete("", status_code=204)
+    @router.delete("", status_code=204)
     async def log_out(current: Annotated[LoggedIn, Depends(access.session)], response: Response) -> None:
         """End the session, for everybody who knows its id."""
         await sessions.log_out(current.session_id)
         response.headers["Set-Cookie"] = cookie.clearing()
 
-    router.include_router(inside)
     return router
