@@ -160,6 +160,8 @@ def _is_secret(settings_type: type[ServiceSettings], name: str) -> bool:
 def _explained(error: ValidationError, origins: Mapping[str, str]) -> str:
     problems = []
     for problem in error.errors(include_url=False, include_input=False):
+        if problem["type"] == "default_factory_not_called":  # only because another setting is wrong
+            continue
         name = str(problem["loc"][0]) if problem["loc"] else "settings"
         source = f" (from {origins[name]})" if name in origins else ""
         message = "no such setting" if problem["type"] == "extra_forbidden" else problem["msg"]
