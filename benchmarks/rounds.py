@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass
 from statistics import median
+from urllib.parse import urlsplit
 
 from benchmarks.load import Load, Measured, run
 from benchmarks.serving import Served
 
 __all__ = ["Sample", "Way", "interleaved", "middle", "ratios"]
 
-WARM_SECONDS = 0.2
+WARM_REQUESTS = 100
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,10 @@ def interleaved(ways: Mapping[str, Way], rounds: int) -> dict[str, list[Sample]]
     Raises RuntimeError when a request fails: then something else would have been measured.
     """
     for way in ways.values():
-        _turn(replace(way, load=replace(way.load, seconds=min(way.load.seconds, WARM_SECONDS))))
+        _warm(way.load)
     samples: dict[str, list[Sample]] = {name: [] for name in ways}
     for number in range(rounds):
-        for name in ways if number % 2 == 0 else reversed(ways):
+        for name in ways if number % 2 == 0 else reversed(list(ways)):
             samples[name].append(_turn(ways[name]))
     return samples
 
@@ -63,6 +66,17 @@ def middle(samples: Sequence[Sample], of: Callable[[Sample], float], digits: int
 def ratios(samples: Sequence[Sample], first: Sequence[Sample], of: Callable[[Sample], float]) -> list[float]:
     """A figure's ratio to that of `first`, in each round."""
     return [of(own) / of(other) for own, other in zip(samples, first, strict=True)]
+
+
+def _warm(load: Load) -> None:
+    """Enough for what is made at the first request, and for the interpreter to specialise its code."""
+    parts = urlsplit(load.url)
+    with closing(http.client.HTTPConnection(parts.netloc, timeout=10)) as connection:
+        for _ in range(WARM_REQUESTS):
+            connection.request(
+                "GET" if load.body is None else "POST", parts.path, load.body, load.all_headers
+            )
+            connection.getresponse().read()
 
 
 def _turn(way: Way) -> Sample:

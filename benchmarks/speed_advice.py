@@ -30,7 +30,7 @@ from benchmarks.serving import Served, all_served, python, served
 
 __all__ = ["TOPICS", "Row"]
 
-CALLS = 50
+CALLS = 20
 BUFFER_BYTES = 64 << 10
 BUFFERS = 2_000
 

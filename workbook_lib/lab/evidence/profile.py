@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["HotSpot", "hot_spots"]
 
 
-class HotSpot(NamedTuple):
+@dataclass(frozen=True)
+class HotSpot:
     """One function: the share of the profile spent in it alone, and with what it called."""
 
     function: str
