@@ -21,6 +21,8 @@ def show_skipped(names: Iterable[str], why: str) -> None:
     )
     ipython = sys.modules.get("IPython")
     if ipython is not None and ipython.get_ipython() is not None:
-        ipython.display.display(told)
+        from IPython.display import display
+
+        display(told)  # type: ignore[no-untyped-call]
     else:
         print(told)
