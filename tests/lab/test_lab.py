@@ -431,3 +431,16 @@ async def test_an_instance_that_is_started_again_is_where_it_was(tmp_path):
         await lab["welcome", 2].kill()
         await lab.start("welcome", instances=2)
         assert lab["welcome", 2].url == before
+
+
+async def test_a_server_that_is_started_again_is_where_it_was(tmp_path):
+    """Also when its well-known port was another's: whoever waits for it knows no other address."""
+    async with Lab("well-known", root=tmp_path) as first, Lab("elsewhere", root=tmp_path) as second:
+        await first.start("victorialogs")
+        await second.start("victorialogs")
+        before = second["victorialogs"].url
+        assert before != first["victorialogs"].url
+        await second["victorialogs"].kill()
+        await first["victorialogs"].stop()  # the well-known port is free now
+        await second.start("victorialogs")
+        assert second["victorialogs"].url == before

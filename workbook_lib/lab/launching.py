@@ -67,7 +67,7 @@ class Run:
             found = await asyncio.to_thread(_found, server.program)
         except provision.ProvisionError as error:
             raise LabError(str(error)) from error
-        ports = self._reserve(server.ports)
+        ports = self._reserve(name, server.ports)
         numbers = {role: reservation.port for role, reservation in ports.items()}
         environment = server.environment(numbers)
         folder = self.folder.data_folder(name)
@@ -108,12 +108,8 @@ class Run:
     ) -> Plan:
         """Reserve the ports of one instance and write down its environment. Raises `LabError`."""
         name = spec.name if index == 1 else f"{spec.name}-{index}"
-        before = self._numbers.get(name, {})
-        ports = self._reserve(
-            [replace(port, preferred=before.get(port.role, port.preferred)) for port in spec.ports(index)]
-        )
+        ports = self._reserve(name, spec.ports(index))
         numbers = {role: reservation.port for role, reservation in ports.items()}
-        self._numbers[name] = numbers
         addresses = {"http": f"http://127.0.0.1:{numbers['http']}"}
         if "grpc" in numbers:
             addresses["grpc"] = f"127.0.0.1:{numbers['grpc']}"
@@ -133,7 +129,9 @@ class Run:
         self, name: str, spec: ServiceSpec, env: Mapping[str, str], arguments: Sequence[str]
     ) -> Plan:
         """Reserve the port of a service from a checkout of its own. Raises `LabError`."""
-        ports = self._reserve(spec.ports(index=2))  # never the well-known one: versions run side by side
+        ports = self._reserve(
+            name, spec.ports(index=2)
+        )  # never the well-known one: versions run side by side
         numbers = {role: reservation.port for role, reservation in ports.items()}
         handle = Handle(name, {}, {"http": f"http://127.0.0.1:{numbers['http']}"}, ports=ports)
         return Plan(
@@ -150,7 +148,7 @@ class Run:
         self, name: str, folder: Path, app: str, port: int, env: Mapping[str, str], *, reload: bool
     ) -> Plan:
         """Reserve the port of a reader's own app. Raises `LabError`."""
-        ports = self._reserve([PortRequest("http", port)])
+        ports = self._reserve(name, [PortRequest("http", port)])
         number = ports["http"].port
         handle = Handle(name, {}, {"http": f"http://127.0.0.1:{number}"}, note=_notes(ports), ports=ports)
         argv = app_command(folder.resolve(), app, number, reload=reload)
@@ -195,11 +193,16 @@ class Run:
         await until_ready(process, partial(plan.check, process.pid), plan.start_seconds)
         handle.seconds = time.monotonic() - started
 
-    def _reserve(self, requests: Sequence[PortRequest]) -> dict[str, Reservation]:
+    def _reserve(self, name: str, requests: Sequence[PortRequest]) -> dict[str, Reservation]:
+        """Its ports; those that it had before, if it is started again: clients know them, and Consul."""
+        before = self._numbers.get(name, {})
+        wanted = [replace(port, preferred=before.get(port.role, port.preferred)) for port in requests]
         try:
-            return self._ports.reserve_all(requests)
+            ports = self._ports.reserve_all(wanted)
         except NoFreePort as error:
             raise LabError(str(error)) from error
+        self._numbers[name] = {role: reservation.port for role, reservation in ports.items()}
+        return ports
 
 
 def _plan_of_users_own(server: Server, environment: dict[str, str]) -> Plan:
