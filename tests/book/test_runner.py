@@ -1,6 +1,7 @@
 """`workbook run` on small chapters: what passes, what fails and how, and what it leaves behind."""
 
 import json
+import os
 
 import pytest
 
@@ -112,3 +113,17 @@ def test_a_kafka_that_dies_mid_chapter_is_the_error_of_the_next_cell(write, work
     assert "was killed by signal 9" in result["first_error"]["message"]
     assert "Kafka Server started" in result["first_error"]["message"]
     assert result["leftovers"] == []
+
+
+def test_old_runs_are_cleared_away_and_a_run_under_way_is_not(write, workbook, tmp_path):
+    book = tmp_path / ".workbook" / "book"
+    for number in range(8):
+        (book / f"0101-00000{number}-4194305").mkdir(parents=True)  # above Linux's highest process id
+    running = book / f"0101-000000-{os.getpid()}"
+    running.mkdir()
+    for age, folder in enumerate([running, *sorted(book.glob("*-4194305"))]):
+        os.utime(folder, (age, age))
+    write("01_good", "x = 1")
+    assert workbook("run", "--out", "out").returncode == 0
+    assert running.is_dir()
+    assert len(list(book.glob("*-4194305"))) < 8

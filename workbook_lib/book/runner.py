@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from workbook_lib.book.chapter_run import ChapterRun, Limits
 from workbook_lib.book.chapters import Chapter
 from workbook_lib.book.progress import Progress
@@ -107,10 +109,12 @@ class Runner:
 
 
 def _new_folder() -> Path:
-    """A folder for this run's own logs; those of all but the last few runs are removed."""
+    """A folder for this run's own logs; those of all but the last few runs are removed, never a live run's."""
     book = project_root() / ".workbook" / "book"
     folder = book / f"{time.strftime('%m%d-%H%M%S')}-{os.getpid()}"
     folder.mkdir(parents=True)
     for old in sorted(book.iterdir(), key=lambda each: each.stat().st_mtime)[:-KEPT_RUNS]:
-        shutil.rmtree(old, ignore_errors=True)
+        owner = old.name.rpartition("-")[2]
+        if not (owner.isdecimal() and psutil.pid_exists(int(owner))):
+            shutil.rmtree(old, ignore_errors=True)
     return folder
