@@ -3,6 +3,7 @@
 import asyncio
 from typing import Literal
 
+from fastapi import Response
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -64,6 +65,11 @@ def build(settings: DemoSettings) -> Service:
     @service.app.get("/busy")
     async def busy() -> int:
         return count_on_the_loop()
+
+    @service.app.get("/careless")
+    async def careless(value: str, response: Response) -> str:
+        response.headers["Location"] = value  # as no route should: what a caller sent, as it came
+        return "careless"
 
     @service.app.get("/boom")
     async def boom() -> None:

@@ -169,3 +169,18 @@ async def passing(consul: Consul, service: str) -> list[Instance]:
 
 async def traces(client: httpx2.AsyncClient, trace_id: str) -> list[dict]:
     return (await client.get(f"/api/traces/{trace_id}")).raise_for_status().json()["data"]
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\0"])
+async def test_no_line_end_in_a_header_of_an_answer_splits_it(process, end):
+    """Response splitting: the server refuses to send the header, and the caller gets the uniform 500."""
+    await process.start()
+    await process.ready()
+    async with httpx2.AsyncClient(base_url=process.url) as client:
+        answer = await client.get("/careless", params={"value": f"/here{end}Set-Cookie: session=1"})
+        fine = await client.get("/careless", params={"value": "/here"})
+    assert (answer.status_code, answer.json()["code"]) == (500, 50001)
+    assert "set-cookie" not in answer.headers
+    assert "location" not in answer.headers
+    assert fine.headers["location"] == "/here"
+    assert "unexpected error" in process.log

@@ -105,7 +105,9 @@ class UnexpectedErrors:
 
         async def watched_send(message: Message) -> None:
             nonlocal started
-            await send(message)  # a header that can't be sent (CR, LF) raises, and nothing has gone out
+            if not started and self._outermost:
+                _refuse_split(message)
+            await send(message)
             started = True
 
         try:
@@ -126,6 +128,16 @@ def answer(error: Exception, scope: Scope) -> Response:
         return _of_http_exception(error, scope)
     _note(error, scope)
     return _response(errors.Internal(str(error)), scope)
+
+
+def _refuse_split(start: Message) -> None:
+    """Raise ValueError for a header value that would end its line and begin another header: CWE-113.
+
+    RFC 9110, 5.5, calls CR, LF and NUL dangerous. The server would cut the connection instead.
+    """
+    values = b"".join([value for _, value in start.get("headers", ())])
+    if b"\n" in values or b"\r" in values or b"\0" in values:
+        raise ValueError("a header of the answer holds CR, LF or NUL")
 
 
 def _note(error: Exception, scope: Scope) -> None:
