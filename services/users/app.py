@@ -94,7 +94,7 @@ class UsersRpc(users_pb2_grpc.UserServiceServicer):
 
 
 def user_routes(store: UserStore, profiles: Profiles) -> APIRouter:
-    """List, read and register users."""
+    """List and read users."""
     router = APIRouter(prefix="/users")
 
     @router.get("")
@@ -112,6 +112,13 @@ def user_routes(store: UserStore, profiles: Profiles) -> APIRouter:
     async def get_user(user_id: UserId) -> UserView:
         user, source = await profiles.get(user_id)
         return UserView(**user.model_dump(), source=source)
+
+    return router
+
+
+def registration_routes(store: UserStore) -> APIRouter:
+    """Register users, from JSON and from forms."""
+    router = APIRouter(prefix="/users")
 
     async def add(new: NewUser, response: Response) -> User:
         user = with_id(new)
@@ -182,6 +189,7 @@ def build(settings: UsersSettings, clients: Clients | None = None) -> Service:
     for resource in (clients.orders, database, store, profiles):
         service.add_resource(resource)
     service.app.include_router(user_routes(store, profiles))
+    service.app.include_router(registration_routes(store))
     service.app.include_router(order_routes(profiles, clients.orders))
     service.app.include_router(account_routes(Accounts(store, Passwords())))
     if settings.grpc_port is not None:
