@@ -1,6 +1,9 @@
 """What a caller over its limit is told, and who counts as one caller."""
 
 import pytest
+from fastapi import WebSocket
+from fastapi.testclient import TestClient
+from starlette.testclient import WebSocketDenialResponse
 
 from workbook_lib.kit.clock import ManualClock
 from workbook_lib.kit.errors import TooManyRequests
@@ -108,3 +111,21 @@ async def test_a_route_can_have_a_limit_of_its_own():
         "RateLimit": '"login";r=0;t=60',
     }
     assert rate_limit_headers(await limiter.take("bob"))["RateLimit"] == '"login";r=0;t=60'
+
+
+def test_the_handshake_of_a_websocket_counts_too():
+    service = limited()
+
+    @service.app.websocket("/talk")
+    async def talk(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.close()
+
+    with TestClient(service.app, client=("192.0.2.7", 1)) as client:
+        for _ in range(3):
+            with client.websocket_connect("/talk"):
+                pass
+        with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/talk"):
+            pass
+        assert (refused.value.status_code, refused.value.json()["code"]) == (429, 42901)
+        assert client.get("/").status_code == 429
