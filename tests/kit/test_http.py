@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -12,7 +13,7 @@ from opentelemetry.trace import SpanKind
 
 from workbook_lib.kit import errors, telemetry
 from workbook_lib.kit.discovery import NoInstances, StaticInstances
-from workbook_lib.kit.http import HttpClient
+from workbook_lib.kit.http import HttpClient, trusted
 
 Answer = Callable[[list[str]], Awaitable[tuple[int, str]]]
 
@@ -151,3 +152,15 @@ async def test_a_client_that_is_stopped_or_not_started_says_so():
     await client.stop()
     with pytest.raises(errors.Unavailable, match="isn't started"):
         await client.get("/")
+
+
+def test_a_client_of_http_trusts_nobody_and_one_of_https_the_usual_authorities():
+    """So that a certificate is never accepted unseen, whichever way an address turns out."""
+    context = trusted("http://127.0.0.1:8500")
+    assert isinstance(context, ssl.SSLContext)
+    assert (context.verify_mode, context.check_hostname, context.get_ca_certs()) == (
+        ssl.CERT_REQUIRED,
+        True,
+        [],
+    )
+    assert trusted("https://consul.example") is True

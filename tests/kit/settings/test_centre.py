@@ -143,7 +143,7 @@ def test_a_consul_that_does_not_answer_is_given_up_within_seconds(monkeypatch, b
     began = time.monotonic()
     with pytest.raises(SettingsError, match="can't be read"):
         load(UsersLike, ["--config-prefix", "config"])
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 15
 
 
 def test_a_prefix_without_a_consul_is_an_error():

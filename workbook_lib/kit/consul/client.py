@@ -20,6 +20,7 @@ from workbook_lib.kit.consul.model import (
     go_duration,
 )
 from workbook_lib.kit.consul.watch import WAIT_SECONDS, watch
+from workbook_lib.kit.http import trusted
 
 __all__ = ["Consul"]
 
@@ -218,6 +219,8 @@ class Consul:
 
     def _connected(self) -> httpx2.AsyncClient:
         if self._client is None:
-            self._client = httpx2.AsyncClient(base_url=self.url, headers=self._headers, trust_env=False)
+            self._client = httpx2.AsyncClient(
+                base_url=self.url, headers=self._headers, trust_env=False, verify=trusted(self.url)
+            )
             telemetry.instrument_http(self._client)
         return self._client

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Centre", "Entries"]
 
-_ANSWER_SECONDS = 2.0
+_ANSWER_SECONDS = 5.0
 _CAPITALS = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
