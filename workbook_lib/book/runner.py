@@ -109,7 +109,7 @@ class Runner:
 
 
 def _new_folder() -> Path:
-    """A folder for this run's own logs; those of all but the last few runs are removed, never a live run's."""
+    """A folder for this run's own logs; all but those of live runs and of the last few are removed."""
     book = project_root() / ".workbook" / "book"
     folder = book / f"{time.strftime('%m%d-%H%M%S')}-{os.getpid()}"
     folder.mkdir(parents=True)
