@@ -49,8 +49,10 @@ GO_TOOLS = {
         "-s -w -X github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version=victoria-logs-v"
         + CATALOGUE["victorialogs"].version,
         2,
-        600,
+        700,
     ),
+    # Not Debian's packages: its Prometheus is built without Consul's discovery, and its Alertmanager looks for
+    # templates in the system's /usr/share.
     "prometheus": GoTool(
         "github.com/prometheus/prometheus/cmd/prometheus",
         "-s -w -X github.com/prometheus/common/version.Version=" + CATALOGUE["prometheus"].version,
