@@ -75,16 +75,22 @@ class Broadcast:
 
     async def _listen(self, client: Redis) -> None:
         backoff = Backoff(first_seconds=0.1, limit_seconds=2.0)
+        told = False
         while True:
             try:
                 async with client.pubsub(ignore_subscribe_messages=True) as subscription:
                     await subscription.subscribe(self._channel)
+                    if told:
+                        _log.info("broadcast heard again", channel=self._channel)
+                    told = False
                     backoff.reset()
                     while True:
                         if (message := await subscription.get_message(timeout=_WAIT_SECONDS)) is not None:
                             self._take(message["data"])
             except (RedisError, OSError) as error:
-                _log.warning("broadcast not heard", channel=self._channel, cause=repr(error))
+                if not told:  # once an outage, not at each try
+                    _log.warning("broadcast not heard", channel=self._channel, cause=repr(error))
+                told = True
             await SYSTEM_CLOCK.sleep(backoff.next())
 
     def _take(self, data: bytes) -> None:
