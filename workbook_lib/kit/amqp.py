@@ -1,13 +1,15 @@
 """Work queues by RabbitMQ (AMQP 0-9-1): sent with the broker's confirm, acknowledged after the effect.
 
-Each queue is a durable quorum queue. The broker counts how often it has delivered a message; one that was
-delivered too often, whether its handler failed or its consumer died each time, is moved to `<queue>.dlq`.
+A message that was tried too often, whether its handler failed or its consumer died with it, is moved to
+`<queue>.dlq`. The tries are counted in a header of the message: queues are durable classic ones, which any
+AMQP broker has. RabbitMQ's quorum queues count by themselves, but those of a node alone may be left without a
+leader when it was killed (rabbitmq-server #10070, met here with 3.10.8).
 """
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
@@ -27,8 +29,10 @@ __all__ = ["AmqpConsumer", "AmqpError", "AmqpHandler", "AmqpPublisher", "dead_le
 AmqpHandler = Callable[[AbstractIncomingMessage], Awaitable[None]]
 
 ATTEMPTS: Final = 3
+ATTEMPT: Final = "x-attempt"
 _RECONNECT_SECONDS: Final = 0.5
 _DRAIN_SECONDS: Final = 2.0
+_ERROR_CHARACTERS: Final = 1000
 _FAILURES = (aio_pika.exceptions.AMQPError, OSError, TimeoutError, RuntimeError)
 
 _log = get_logger(__name__)
@@ -147,7 +151,7 @@ class AmqpConsumer(_Client):
     A resource for its connection, and a worker: `service.add_worker(name, consumer.run)`. A message is
     acknowledged after its handler returned. A handler that fails, or takes longer than
     `handler_timeout_seconds`, gets the message again after a pause, `ATTEMPTS` times in all; then it is in
-    the dead letter queue. So it is when the consumer died that often.
+    the dead letter queue, with what went wrong. A consumer that died with the message is a failed try, too.
     """
 
     def __init__(
@@ -198,7 +202,7 @@ class AmqpConsumer(_Client):
             task.cancel()
 
     async def _deliver(self, message: AbstractIncomingMessage) -> None:
-        attempt = int(str(message.headers.get("x-delivery-count", 0))) + 1
+        attempt = int(str(message.headers.get(ATTEMPT, 1)))
         attributes = _attributes("process", self._name, message.message_id) | {"attempt": attempt}
         carrier = {name: value for name, value in message.headers.items() if isinstance(value, str)}
         token = otel_context.attach(telemetry.extract(carrier))
@@ -210,15 +214,16 @@ class AmqpConsumer(_Client):
                 if error is not None:
                     span.record_exception(error)
                     span.set_status(Status(StatusCode.ERROR, repr(error)))
-                    await self._return(message, attempt, error)
-                with contextlib.suppress(
-                    *_FAILURES
-                ):  # gone with the connection: the broker delivers it again
-                    await (message.ack() if error is None else message.reject(requeue=True))
+                with contextlib.suppress(*_FAILURES):  # connection lost: the broker delivers it again
+                    if error is not None:
+                        await self._pass_on(message, attempt, error)
+                    await message.ack()
         finally:
             otel_context.detach(token)
 
     async def _try(self, message: AbstractIncomingMessage) -> Exception | None:
+        if message.redelivered:  # its last consumer ended with it, which may be the message's doing
+            return AmqpError("the consumer was lost while it had the message")
         try:
             async with asyncio.timeout(self._handler_timeout_seconds):
                 await self._handler(message)
@@ -226,32 +231,41 @@ class AmqpConsumer(_Client):
             return error
         return None
 
-    async def _return(self, message: AbstractIncomingMessage, attempt: int, error: Exception) -> None:
+    async def _pass_on(self, message: AbstractIncomingMessage, attempt: int, error: Exception) -> None:
+        """Put a copy where it belongs now, confirmed, so that the original can be acknowledged."""
         told = {"queue": self._name, "message_id": message.message_id, "cause": repr(error)}
+        if attempt < ATTEMPTS:
+            _log.warning("message failed", attempt=attempt, of=ATTEMPTS, **told)
+            pauses = Backoff(0.1, 2.0)
+            for _ in range(attempt):
+                pause = pauses.next()
+            await self._clock.sleep(pause)
+            queue = self._name
+            headers: dict[str, str | int] = {ATTEMPT: attempt + 1}
+        else:
+            queue = dead_letter_queue(self._name)
+            headers = {
+                "dlq.queue": self._name,
+                "dlq.attempts": attempt,
+                "dlq.error.type": type(error).__name__,
+                "dlq.error.message": str(error)[:_ERROR_CHARACTERS],
+            }
+        copy = aio_pika.Message(
+            message.body,
+            headers={**message.headers, **headers},
+            message_id=message.message_id,
+            content_type=message.content_type,
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        )
+        await self._started().default_exchange.publish(copy, routing_key=queue)
         if attempt >= ATTEMPTS:
-            _log.error("message parked", dead_letters=dead_letter_queue(self._name), **told)
-            return
-        _log.warning("message failed", attempt=attempt, of=ATTEMPTS, **told)
-        pauses = Backoff(0.1, 2.0)
-        for _ in range(attempt):
-            pause = pauses.next()
-        await self._clock.sleep(pause)
+            _log.error("message parked", dead_letters=queue, **told)
 
 
 async def _declare(channel: AbstractChannel, queue: str) -> None:
     """Make both queues, with the same arguments everywhere: the broker refuses others for what exists."""
-    quorum: dict[str, Any] = {"x-queue-type": "quorum"}
-    dead_letters = dead_letter_queue(queue)
-    await channel.declare_queue(dead_letters, durable=True, arguments=quorum)
-    arguments = quorum | {
-        "x-delivery-limit": ATTEMPTS - 1,  # redeliveries
-        "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": dead_letters,
-        # Moving a message loses none either; the broker asks for the overflow mode then.
-        "x-dead-letter-strategy": "at-least-once",
-        "x-overflow": "reject-publish",
-    }
-    await channel.declare_queue(queue, durable=True, arguments=arguments)
+    for name in (queue, dead_letter_queue(queue)):
+        await channel.declare_queue(name, durable=True)
 
 
 def _attributes(operation: str, queue: str, message_id: str | None) -> dict[str, str | int]:

@@ -49,6 +49,14 @@ async def _held(amqp_url, queue):
         return declared.declaration_result.message_count
 
 
+async def _take(amqp_url, queue):
+    async with await aio_pika.connect(amqp_url) as connection:
+        held = await (await connection.channel()).get_queue(queue)
+        message = await held.get()
+        await message.ack()
+        return message
+
+
 async def test_what_was_confirmed_before_there_was_a_consumer_is_handled(amqp_url, publisher, queue):
     for number in range(20):
         await publisher.send(queue, f"{number}".encode(), message_id=f"m{number}")
@@ -87,7 +95,7 @@ async def test_a_message_that_fails_is_tried_three_times_and_then_parked_while_o
 
     async def handle(message):
         if message.body == b"poison":
-            tried.append(message.headers.get("x-delivery-count", 0))
+            tried.append(message.headers.get("x-attempt", 1))
             raise ValueError("can't be read")
         passed.append(message.body)
 
@@ -100,7 +108,12 @@ async def test_a_message_that_fails_is_tried_three_times_and_then_parked_while_o
             return await _held(amqp_url, parked) == 1
 
         await eventually(lies_there, timeout_seconds=20)
-    assert (tried, passed) == ([0, 1, 2], [b"good"])
+    assert (tried, passed) == ([1, 2, 3], [b"good"])
+    message = await _take(amqp_url, dead_letter_queue(queue))
+    assert (message.body, message.message_id) == (b"poison", "bad")
+    told = {name: message.headers[name] for name in ("dlq.queue", "dlq.attempts", "dlq.error.type")}
+    assert told == {"dlq.queue": queue, "dlq.attempts": 3, "dlq.error.type": "ValueError"}
+    assert message.headers["dlq.error.message"] == "can't be read"
 
 
 async def test_a_message_that_kills_its_consumer_every_time_is_parked_too(amqp_url, publisher, queue):
@@ -123,7 +136,9 @@ async def test_a_message_that_kills_its_consumer_every_time_is_parked_too(amqp_u
     async def parked():
         return await _held(amqp_url, dead_letter_queue(queue)) == 1
 
-    await eventually(parked, timeout_seconds=20)
+    async with Running(amqp_url, queue, die):
+        await eventually(parked, timeout_seconds=20)
+    assert len(taken) == 3
 
 
 async def test_the_message_under_way_is_finished_before_the_consumer_stops(amqp_url, publisher, queue):

@@ -84,7 +84,7 @@ async def _parked(amqp_url):
         if message is None:
             return None
         await message.ack()
-        assert message.headers["x-first-death-reason"] == "delivery_limit"
+        assert message.headers["dlq.error.type"] == "InvalidRequest"
         return message.message_id
 
 

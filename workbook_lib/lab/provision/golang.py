@@ -51,8 +51,8 @@ GO_TOOLS = {
         2,
         700,
     ),
-    # Not Debian's packages: its Prometheus is built without Consul's discovery, and its Alertmanager looks for
-    # templates in the system's /usr/share.
+    # Not Debian's packages: its Prometheus is built without Consul's discovery, and its Alertmanager looks
+    # for templates in the system's /usr/share.
     "prometheus": GoTool(
         "github.com/prometheus/prometheus/cmd/prometheus",
         "-s -w -X github.com/prometheus/common/version.Version=" + CATALOGUE["prometheus"].version,
