@@ -14,9 +14,13 @@ from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AttributeValue
 
 from workbook_lib.kit.otlp import OtlpBatchProcessor
+from workbook_lib.kit.spans import start_light_span
 
 if TYPE_CHECKING:
     import httpx2
@@ -31,6 +35,7 @@ __all__ = [
     "instrument_http",
     "kafka_headers",
     "provider",
+    "start_server_span",
     "tracer",
 ]
 
@@ -44,6 +49,7 @@ class _Provider(trace.TracerProvider):
 
     def __init__(self) -> None:
         self._sdk: TracerProvider | None = None
+        self.processors: list[SpanProcessor] = []
 
     @property
     def sdk(self) -> TracerProvider:
@@ -78,6 +84,7 @@ class _Tracer(trace.Tracer):
         return self._current().start_as_current_span(*args, **kwargs)
 
 
+_scope = InstrumentationScope(_SCOPE)
 _provider = _Provider()
 _tracer = _provider.get_tracer(_SCOPE)
 
@@ -88,10 +95,14 @@ class Telemetry:
     def __init__(self, sdk: TracerProvider, export: OtlpBatchProcessor | None) -> None:
         self._sdk = sdk
         self._export = export
+        self.processors: list[SpanProcessor] = []
+        if export is not None:
+            self.add_processor(export)
 
     def add_processor(self, processor: SpanProcessor) -> None:
         """Hand every span that ends from now on to `processor` too (tests collect spans this way)."""
         self._sdk.add_span_processor(processor)
+        self.processors.append(processor)
 
     def shutdown(self, timeout_seconds: float = 2.0) -> bool:
         """Flush what has been collected and end the export; False when `timeout_seconds` weren't enough.
@@ -110,13 +121,12 @@ def configure(service: str, instance: str, otlp_endpoint: str | None) -> Telemet
     resource = Resource.create({"service.name": service, "service.instance.id": instance})
     sdk = TracerProvider(resource=resource, shutdown_on_exit=False)
     export = OtlpBatchProcessor(otlp_endpoint, resource) if otlp_endpoint else None
-    if export is not None:
-        sdk.add_span_processor(export)
-    _provider.sdk = sdk
+    running = Telemetry(sdk, export)
+    _provider.sdk, _provider.processors = sdk, running.processors
     if trace.get_tracer_provider() is not _provider:
         trace.set_tracer_provider(_provider)
         propagate.set_global_textmap(_propagator)
-    return Telemetry(sdk, export)
+    return running
 
 
 def provider() -> trace.TracerProvider:
@@ -127,6 +137,22 @@ def provider() -> trace.TracerProvider:
 def tracer() -> trace.Tracer:
     """The tracer for spans opened by hand."""
     return _tracer
+
+
+def start_server_span(name: str, parent: Context, attributes: dict[str, AttributeValue]) -> trace.Span:
+    """Start the span of a request that a server has got; `parent` is what `extract` found.
+
+    It is a `LightSpan`, for every request has one. The caller makes it the current one, and ends it.
+    """
+    return start_light_span(
+        name,
+        parent,
+        SpanKind.SERVER,
+        attributes,
+        sdk=_provider.sdk,
+        scope=_scope,
+        processors=_provider.processors,
+    )
 
 
 def current_trace_id() -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import StatusCode
 from opentelemetry.util.types import AttributeValue
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,7 +26,6 @@ class ServerSpan:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._tracer = telemetry.tracer()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Open the span and pass the request on; `end_server_span` ends it with the answer."""
@@ -37,10 +36,9 @@ class ServerSpan:
         parent = telemetry.extract(carrier) if carrier else Context()
         address, port = scope.get("server") or ("", 0)
         method = scope.get("method", "GET")  # a WebSocket's handshake
-        span = self._tracer.start_span(
+        span = telemetry.start_server_span(
             method,
             parent,
-            SpanKind.SERVER,
             {
                 "http.request.method": method,
                 "url.path": scope["path"],
