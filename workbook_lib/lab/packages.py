@@ -83,8 +83,8 @@ def offline(cache: Path) -> dict[str, str]:
     """An environment in which uv and pip reach no network and know no index: an attempt fails at once.
 
     Proxies lead to a port that nobody listens on; configuration files and other find-links are left out;
-    `cache` takes the place of the user's, so that nothing comes from an earlier installation either. The Python
-    is this one.
+    `cache` takes the place of the user's, so that nothing comes from an earlier installation either. The
+    Python is this one.
     """
     return {
         **dict.fromkeys(PROXIES, NOWHERE),
