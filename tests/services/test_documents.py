@@ -118,6 +118,8 @@ def check(fuzzed: Fuzzed, document: dict) -> None:
     assert min(fuzzed.cases.values()) >= 5, fuzzed.cases
 
 
+# Hypothesis minds that `random` is used while it draws: the services in this process take trace ids from it.
+@pytest.mark.filterwarnings("ignore:Do not use the .random. module")
 @pytest.mark.server
 @pytest.mark.usefixtures("silent_kafka")
 @pytest.mark.parametrize("name", APPS)
