@@ -14,7 +14,7 @@ import msgspec
 import uvloop
 from fastapi import Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from workbook_lib.kit import logs
 from workbook_lib.kit.service import Service, serve
@@ -52,7 +52,7 @@ def build(settings: ServiceSettings) -> Service:
     service = Service(settings, title="Advice")
     service.add_middleware(Compression)
     catalogue = json.dumps(PRODUCTS).encode()
-    models = [Product(**each) for each in PRODUCTS]  # type: ignore[arg-type] - of mixed types
+    models = TypeAdapter(list[Product]).validate_python(PRODUCTS)
 
     @service.app.get("/catalogue")
     async def ready() -> Response:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from benchmarks.load import Load, Measured, run
 from benchmarks.serving import Served
 
-__all__ = ["Sample", "Way", "interleaved", "middle", "ratios"]
+__all__ = ["Sample", "Way", "interleaved", "least", "middle", "ratios"]
 
 WARM_REQUESTS = 100
 
@@ -61,6 +61,11 @@ def interleaved(ways: Mapping[str, Way], rounds: int) -> dict[str, list[Sample]]
 def middle(samples: Sequence[Sample], of: Callable[[Sample], float], digits: int = 2) -> float:
     """The median of a figure over the rounds."""
     return round(median(map(of, samples)), digits)
+
+
+def least(samples: Sequence[Sample], of: Callable[[Sample], float], digits: int = 1) -> float:
+    """The least of a figure over the rounds: for processor time, which others on the machine only add to."""
+    return round(min(map(of, samples)), digits)
 
 
 def ratios(samples: Sequence[Sample], first: Sequence[Sample], of: Callable[[Sample], float]) -> list[float]:

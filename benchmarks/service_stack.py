@@ -25,7 +25,7 @@ from statistics import median
 
 from benchmarks.figures import publish
 from benchmarks.load import Load
-from benchmarks.rounds import Way, interleaved, middle, ratios
+from benchmarks.rounds import Sample, Way, interleaved, least, middle, ratios
 from benchmarks.serving import Served, all_served, python, served
 from benchmarks.stack.apps import STAGES
 
@@ -63,8 +63,8 @@ class Row:
     """One handler behind one stage of the edge; medians of the rounds.
 
     `share` is of the bare app's throughput in the same round, `share_low` and `share_high` the rounds'
-    extremes; `cpu_us` is the server's processor time a request, its exporting thread included, and
-    `cpu_share` the bare app's over it: the share as it would be if nothing else ran on the machine.
+    extremes. `cpu_us` is the server's processor time a request in its best round, its exporting thread
+    included, and `cpu_share` the bare app's over it: the share if nothing else ran on the machine.
     """
 
     handler: str
@@ -116,6 +116,10 @@ def _rows(handler: str, servers: Mapping[str, Served], rounds: int, seconds: flo
     ways = {stage: Way(each, Load(each.url + path, seconds, body=body)) for stage, each in servers.items()}
     samples = interleaved(ways, rounds)
     first = next(iter(samples.values()))
+
+    def cpu_us(each: Sample) -> float:
+        return each.cpu_us
+
     for stage, own in samples.items():
         shares = ratios(own, first, lambda each: each.measured.per_second)
         yield Row(
@@ -125,8 +129,8 @@ def _rows(handler: str, servers: Mapping[str, Served], rounds: int, seconds: flo
             share=round(median(shares), 3),
             share_low=round(min(shares), 3),
             share_high=round(max(shares), 3),
-            cpu_us=middle(own, lambda each: each.cpu_us, 1),
-            cpu_share=round(1 / median(ratios(own, first, lambda each: each.cpu_us)), 3),
+            cpu_us=least(own, cpu_us),
+            cpu_share=round(least(first, cpu_us) / least(own, cpu_us), 3),
             p50_ms=middle(own, lambda each: each.measured.p50_ms),
             p99_ms=middle(own, lambda each: each.measured.p99_ms),
         )

@@ -2,8 +2,8 @@
 
 `python -m benchmarks.speed_advice [--json] [--rounds 5] [--seconds 1] [--only TOPIC…]`. Topics: `release
 mode` (how a server is started), `access log` (how much a service says), `gzip`, `pooling` (connections,
-buffers) and `json` (who writes the answer). Each topic's first way is what the others are compared with; they
-take turns.
+buffers) and `json` (who writes the answer). Each topic's first way is what the others are compared with (in
+`pooling`: the way without a pool); they take turns.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import gc
 import sys
 import time
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from statistics import median
+from typing import Any
 
 import httpx2
 
 from benchmarks.figures import publish
 from benchmarks.frameworks import UVICORN
 from benchmarks.load import Load
-from benchmarks.rounds import Way, interleaved, middle, ratios
+from benchmarks.rounds import Way, interleaved, least
 from benchmarks.service_stack import HANDLERS
 from benchmarks.serving import Served, all_served, python, served
 
@@ -37,7 +37,7 @@ BUFFERS = 2_000
 
 @dataclass(frozen=True)
 class Row:
-    """One way of a topic: processor time a request or call, and its ratio to the topic's first way.
+    """One way of a topic: processor time a request or call in its best round, and its ratio to the first way.
 
     `bytes` is the length of the answer's body as it is sent; 0 where that isn't the question.
     """
@@ -135,11 +135,11 @@ TOPICS: dict[str, Callable[[int, float], Iterator[Row]]] = {
 
 def _rows(topic: str, ways: dict[str, Way], rounds: int) -> Iterator[Row]:
     samples = interleaved(ways, rounds)
-    first = next(iter(samples.values()))
-    for way, own in samples.items():
-        ratio = median(ratios(own, first, lambda each: each.cpu_us))
+    taken = {way: least(own, lambda each: each.cpu_us) for way, own in samples.items()}
+    first = next(iter(taken.values()))
+    for way, cpu_us in taken.items():
         length = _body_bytes(ways[way].load) if topic == "gzip" else 0
-        yield Row(topic, way, middle(own, lambda each: each.cpu_us, 1), round(ratio, 3), length)
+        yield Row(topic, way, cpu_us, round(cpu_us / first, 3), length)
 
 
 def _body_bytes(load: Load) -> int:
@@ -157,10 +157,9 @@ def _timed_rows(topic: str, ways: dict[str, Callable[[], int]], rounds: int) -> 
             began = time.process_time()
             calls = call()
             taken[way].append((time.process_time() - began) / calls * 1e6)
-    first = next(iter(taken.values()))
+    first = min(next(iter(taken.values())))
     for way, own in taken.items():
-        ratio = median(mine / other for mine, other in zip(own, first, strict=True))
-        yield Row(topic, way, round(median(own), 2), round(ratio, 3))
+        yield Row(topic, way, round(min(own), 2), round(min(own) / first, 3))
 
 
 def _buffers() -> dict[str, Callable[[], int]]:
@@ -201,9 +200,9 @@ def _clients(server: Served) -> dict[str, Callable[[], int]]:
             for _ in range(CALLS):
                 (await client.get(f"{server.url}/health")).raise_for_status()
 
-    def counted(calls: Callable[[], Awaitable[None]]) -> Callable[[], int]:
+    def counted(calls: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], int]:
         def call() -> int:
-            asyncio.run(calls())  # type: ignore[arg-type] - a coroutine
+            asyncio.run(calls())
             return CALLS
 
         return call

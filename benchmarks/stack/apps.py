@@ -71,7 +71,7 @@ class PricedLine(Line):
 class PricedOrder(Order):
     """What the customer gets back."""
 
-    lines: list[PricedLine]  # type: ignore[assignment] - narrower than the base's
+    lines: list[PricedLine]  # type: ignore[assignment]
     total: Decimal
 
 
