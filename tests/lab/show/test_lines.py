@@ -27,6 +27,11 @@ def test_each_series_is_a_line_named_by_its_label():
     assert picture.png().startswith(b"\x89PNG")
 
 
+def test_what_is_no_number_is_left_out():
+    picture = curves([_series("users", 1, float("nan"), 3), _series("idle", float("nan"))], label="service")
+    assert picture.text == "users  from 1 to 3, last 3, 2 points"
+
+
 def test_moments_within_the_range_are_marked():
     marks = {"killed": START + timedelta(seconds=1), "before all": START - timedelta(seconds=9)}
     axes = curves([_series("users", 1, 2, 3)], label="service", marks=marks).figure.axes[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -30,7 +31,7 @@ def curves(
 
     `marks` names moments, such as {"killed": …}. Raises ValueError when there is no point to draw.
     """
-    named = {each.labels.get(label, ""): each for each in series if each.points}
+    named = {each.labels.get(label, ""): _numbers(each) for each in series if _numbers(each).points}
     if not named:
         raise ValueError("the query found no series: there is nothing to draw")
     start = min(each.points[0][0] for each in named.values())
@@ -53,6 +54,11 @@ def curves(
     return Picture(figure, _text(named, unit))
 
 
+def _numbers(series: Series) -> Series:
+    """Without the points that are none: 0/0 is NaN in Prometheus."""
+    return Series(series.labels, tuple(point for point in series.points if not math.isnan(point[1])))
+
+
 def _mark(axes: Axes, marks: Mapping[str, float]) -> None:
     for name, moment in marks.items():
         axes.axvline(moment, color=MUTED, linewidth=1, linestyle="--")
@@ -64,7 +70,7 @@ def _mark(axes: Axes, marks: Mapping[str, float]) -> None:
 def _text(named: Mapping[str, Series], unit: str) -> str:
     width = max(map(len, named))
     return "\n".join(
-        f"{name:<{width}}  from {min(each.values):.4g} to {max(each.values):.4g} {unit}, "
+        f"{name:<{width}}  from {min(each.values):.4g} to {max(each.values):.4g}{f' {unit}' if unit else ''}, "
         f"last {each.values[-1]:.4g}, {len(each.points)} points"
         for name, each in named.items()
     )
