@@ -95,7 +95,8 @@ def user_routes(users: HttpClient, stock: StockCache) -> APIRouter:
 
 
 def _passed_on(answer: httpx2.Response) -> Response:
-    return Response(answer.content, answer.status_code, media_type=answer.headers["content-type"])
+    kept = {name: answer.headers[name] for name in ("content-type", "location") if name in answer.headers}
+    return Response(answer.content, answer.status_code, kept)
 
 
 def order_routes(orders: "RpcClient[OrderServiceAsyncStub]") -> APIRouter:

@@ -16,7 +16,7 @@ async def test_users_are_listed_read_and_registered_through_the_gateway(edge):
     page = (await edge.get("/users", params={"limit": 2, "after": "user124"})).json()
     assert new.status_code == 201
     assert [user["id"] for user in page["users"]] == ["user125", "user126"]
-    assert (await edge.get(f"/users/{new.json()['id']}")).json()["name"] == "Zoe"
+    assert (await edge.get(new.headers["location"])).json()["name"] == "Zoe"
 
 
 async def test_an_order_goes_through_four_services_and_can_be_followed(edge, recorder):
