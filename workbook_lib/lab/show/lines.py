@@ -69,8 +69,9 @@ def _mark(axes: Axes, marks: Mapping[str, float]) -> None:
 
 def _text(named: Mapping[str, Series], unit: str) -> str:
     width = max(map(len, named))
+    of_unit = f" {unit}" if unit else ""
     return "\n".join(
-        f"{name:<{width}}  from {min(each.values):.4g} to {max(each.values):.4g}{f' {unit}' if unit else ''}, "
+        f"{name:<{width}}  from {min(each.values):.4g} to {max(each.values):.4g}{of_unit}, "
         f"last {each.values[-1]:.4g}, {len(each.points)} points"
         for name, each in named.items()
     )
