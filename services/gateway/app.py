@@ -23,11 +23,12 @@ from services.gateway.stock import StockCache, stock_routes
 from services.gateway.transcoded import contract_routes
 from services.gateway.uploads import add_uploads
 from workbook_lib.kit.discovery import Directory
+from workbook_lib.kit.errors import Conflict
 from workbook_lib.kit.fields import JsonObject
 from workbook_lib.kit.http import HttpClient
 from workbook_lib.kit.i18n import Catalogues, Languages
 from workbook_lib.kit.rpc import RpcClient
-from workbook_lib.kit.service import Service
+from workbook_lib.kit.service import Service, error_answers
 from workbook_lib.kit.service.compression import Compression
 
 if TYPE_CHECKING:
@@ -81,11 +82,11 @@ def user_routes(users: HttpClient, stock: StockCache) -> APIRouter:
     async def get_user(user_id: Name) -> Response:
         return _passed_on(await users.get(f"/users/{user_id}"))
 
-    @router.post("", status_code=201)
+    @router.post("", status_code=201, responses=error_answers(Conflict))
     async def register(new: Annotated[JsonObject, Body()]) -> Response:
         return _passed_on(await users.post("/users", json=new))
 
-    @router.post("/{user_id}/orders", status_code=201)
+    @router.post("/{user_id}/orders", status_code=201, responses=error_answers(Conflict))
     async def place_order(user_id: Name, new: Annotated[JsonObject, Body()]) -> Response:
         placed = await users.post(f"/users/{user_id}/orders", json=new)
         await stock.sold(new.get("sku"))
