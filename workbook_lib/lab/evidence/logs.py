@@ -21,7 +21,8 @@ async def logs(
 
     A query is words and fields (`trace_id:="…"`, `service:="order-service" level:error`), then perhaps pipes
     (`* | stats by (level) count() as lines`). A line that was shipped twice is there twice, with the same
-    `record`. Raises EvidenceError when the store doesn't answer in time or doesn't understand.
+    `record`. What was just shipped may be counted a moment before it is found, so ask with `eventually`.
+    Raises EvidenceError when the store doesn't answer in time or doesn't understand.
     """
     try:
         async with httpx2.AsyncClient(timeout=timeout_seconds, trust_env=False) as client:
