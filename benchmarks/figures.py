@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from workbook_lib.lab import show
-
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -32,4 +30,6 @@ def publish(rows: Sequence[DataclassInstance], *, as_json: bool, notes: Sequence
     if as_json:
         print(json.dumps({"machine": machine(), "rows": figures, "notes": list(notes)}))
     else:
+        from workbook_lib.lab import show  # takes longer to import than some benchmarks to run
+
         print(machine(), show.table(figures), *notes, sep="\n")

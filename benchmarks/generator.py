@@ -14,7 +14,6 @@ import json
 import time
 from array import array
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -102,6 +101,8 @@ def main() -> None:
     if options.processes == 1:
         parts_of_all = [drive(plan)]
     else:
+        from concurrent.futures import ProcessPoolExecutor
+
         with ProcessPoolExecutor(options.processes) as pool:
             parts_of_all = list(pool.map(drive, [plan] * options.processes))
     latencies = sorted(latency for latencies, _, _ in parts_of_all for latency in latencies)

@@ -27,7 +27,7 @@ from benchmarks.figures import publish
 from benchmarks.load import Load
 from benchmarks.rounds import Sample, Way, interleaved, least, middle, ratios
 from benchmarks.serving import Served, all_served, python, served
-from benchmarks.stack.apps import STAGES
+from benchmarks.stack import STAGES
 
 __all__ = ["Row", "measure"]
 

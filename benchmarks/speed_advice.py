@@ -26,10 +26,12 @@ from benchmarks.frameworks import UVICORN
 from benchmarks.load import Load
 from benchmarks.rounds import Way, interleaved, least
 from benchmarks.service_stack import HANDLERS
-from benchmarks.serving import Served, all_served, python, served
+from benchmarks.serving import all_served, python, served
 
 __all__ = ["TOPICS", "Row"]
 
+USER = "/users/7"
+ADVICE = python("benchmarks.advice_app", "{port}")
 CALLS = 20
 BUFFER_BYTES = 64 << 10
 BUFFERS = 2_000
@@ -75,8 +77,8 @@ def release_mode(rounds: int, seconds: float) -> Iterator[Row]:
         "python -X dev": [*python_only, "-X", "dev", *run[1:], *UVICORN],
     }
     with ExitStack() as running:
-        servers = all_served(running, {way: served(each, "/users/7") for way, each in commands.items()})
-        ways = {way: Way(each, Load(f"{each.url}/users/7", seconds)) for way, each in servers.items()}
+        servers = all_served(running, {way: served(each, USER) for way, each in commands.items()})
+        ways = {way: Way(each, Load(each.url + USER, seconds)) for way, each in servers.items()}
         yield from _rows("release mode", ways, rounds)
 
 
@@ -97,7 +99,7 @@ def access_log(rounds: int, seconds: float) -> Iterator[Row]:
 
 def compression(rounds: int, seconds: float) -> Iterator[Row]:
     """The same catalogue of 100 products, asked for with and without Accept-Encoding: gzip."""
-    with served(python("benchmarks.advice_app", "{port}"), "/health") as server:
+    with served(ADVICE, "/health") as server:
         ways = {
             encoding: Way(
                 server, Load(f"{server.url}/catalogue", seconds, headers={"Accept-Encoding": encoding})
@@ -109,7 +111,7 @@ def compression(rounds: int, seconds: float) -> Iterator[Row]:
 
 def serialisers(rounds: int, seconds: float) -> Iterator[Row]:
     """The same catalogue through a response model, the standard library and msgspec."""
-    with served(python("benchmarks.advice_app", "{port}"), "/health") as server:
+    with served(ADVICE, "/health") as server:
         ways = {
             way: Way(server, Load(f"{server.url}/{way}", seconds, headers={"Accept-Encoding": "identity"}))
             for way in ("model", "dict", "msgspec")
@@ -120,8 +122,8 @@ def serialisers(rounds: int, seconds: float) -> Iterator[Row]:
 def pooling(rounds: int, _seconds: float) -> Iterator[Row]:
     """What Go's sync.Pool is for, and what pays in Python: buffers, and connections."""
     yield from _timed_rows("pooling", _buffers(), rounds)
-    with served(python("benchmarks.advice_app", "{port}"), "/health") as server:
-        yield from _timed_rows("pooling", _clients(server), rounds)
+    with served(python("benchmarks.contenders.aiohttp_app", "{port}"), USER) as server:
+        yield from _timed_rows("pooling", _clients(server.url + USER), rounds)
 
 
 TOPICS: dict[str, Callable[[int, float], Iterator[Row]]] = {
@@ -187,18 +189,18 @@ def _buffers() -> dict[str, Callable[[], int]]:
     return {"a new 64 KiB buffer": new, "a pooled 64 KiB buffer": pooled, "no buffer: join the parts": joined}
 
 
-def _clients(server: Served) -> dict[str, Callable[[], int]]:
+def _clients(url: str) -> dict[str, Callable[[], int]]:
     """Calls to another service, each on a client of its own, and all on one."""
 
     async def own() -> None:
         for _ in range(CALLS):
             async with httpx2.AsyncClient(trust_env=False) as client:
-                (await client.get(f"{server.url}/health")).raise_for_status()
+                (await client.get(url)).raise_for_status()
 
     async def shared() -> None:
         async with httpx2.AsyncClient(trust_env=False) as client:
             for _ in range(CALLS):
-                (await client.get(f"{server.url}/health")).raise_for_status()
+                (await client.get(url)).raise_for_status()
 
     def counted(calls: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], int]:
         def call() -> int:

@@ -15,6 +15,7 @@ import uvloop
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
+from benchmarks.stack import STAGES
 from workbook_lib.kit import logs, telemetry
 from workbook_lib.kit.service import Service, serve
 from workbook_lib.kit.service.access_log import AccessLog
@@ -25,10 +26,7 @@ from workbook_lib.kit.service.requests import Observer, RequestWatch
 from workbook_lib.kit.service.routes import RouteTemplates
 from workbook_lib.kit.settings import ServiceSettings
 
-__all__ = ["STAGES", "app_of"]
-
-STAGES = ("bare", "errors", "metrics", "logs", "kit")
-"""Each has what the one before has, and one part more; "kit" adds the spans and is a whole service."""
+__all__ = ["add_handlers", "app_of"]
 
 SETTINGS = ServiceSettings(service="stack", environment="prod")
 
