@@ -20,7 +20,8 @@ from workbook_lib.kit.security.tokens import SigningKey, Tokens, read_keys
 
 KEY = SigningKey.new("k1")
 NOW = int(datetime.now(UTC).timestamp())
-CLAIMS = {"iss": "gateway", "aud": "workbook", "sub": "user123", "iat": NOW, "nbf": NOW, "exp": NOW + 900}
+DAY = 86_400  # longer than a run of all tests, which this module is imported at the start of
+CLAIMS = {"iss": "gateway", "aud": "workbook", "sub": "user123", "iat": NOW, "nbf": NOW, "exp": NOW + DAY}
 HEADER = {"kid": "k1", "typ": "at+jwt"}
 
 
@@ -92,8 +93,8 @@ FORGED: dict[str, Callable[[], str]] = {
     "a critical extension": lambda: signed(CLAIMS, HEADER | {"crit": ["exp2"], "exp2": 1}),
     "wrong audience": lambda: signed(CLAIMS | {"aud": "another"}),
     "wrong issuer": lambda: signed(CLAIMS | {"iss": "another"}),
-    "not yet valid": lambda: signed(CLAIMS | {"nbf": NOW + 600}),
-    "issued in the future": lambda: signed(CLAIMS | {"iat": NOW + 600}),
+    "not yet valid": lambda: signed(CLAIMS | {"nbf": NOW + DAY}),
+    "issued in the future": lambda: signed(CLAIMS | {"iat": NOW + DAY}),
     "expires in text": lambda: signed(CLAIMS | {"exp": "never"}),
     "a subject that is no text": lambda: signed(CLAIMS | {"sub": {"id": 1}}),
     **{
