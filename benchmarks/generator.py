@@ -1,21 +1,22 @@
 """Load from processes of its own, for machines without wrk: as many requests as the answers allow.
 
-`python -m benchmarks.generator URL [--connections 32] [--seconds 2] [--processes 1] [--body FILE]`. The
-closed model: each connection sends its next request when it has its answer. Requests are bytes made once and
-answers are read by httptools, which takes a small part of what any Python server takes for them;
-`lab.traffic` keeps every request for a picture and takes as much as a server.
+`python -m benchmarks.generator` takes a load as a JSON line, as `benchmarks.load` writes it, answers with a
+line, and ends with its input. The closed model: each connection sends its next request when it has its
+answer. Requests are bytes made once and answers are read by httptools, which takes a small part of what any
+Python server takes for them; `lab.traffic` keeps every request for a picture and takes as much as a server.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
+import os
+import sys
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -81,52 +82,49 @@ class Client(asyncio.Protocol):
 
 
 def main() -> None:
-    """Drive the load and print its figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("url")
-    parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--header", action="append", default=[], help="a further header, as Name: value")
-    parser.add_argument("--body", type=Path, help="what to POST")
-    options = parser.parse_args()
-    parts = urlsplit(options.url)
-    plan = Plan(
-        parts.hostname or "127.0.0.1",
-        parts.port or 80,
-        request_bytes(options.url, options.header, options.body.read_bytes() if options.body else None),
-        max(1, options.connections // options.processes),
-        options.seconds,
-    )
-    if options.processes == 1:
-        parts_of_all = [drive(plan)]
-    else:
-        from concurrent.futures import ProcessPoolExecutor
-
-        with ProcessPoolExecutor(options.processes) as pool:
-            parts_of_all = list(pool.map(drive, [plan] * options.processes))
-    latencies = sorted(latency for latencies, _, _ in parts_of_all for latency in latencies)
-    print(
-        json.dumps(
-            {
-                "requests": len(latencies),
-                "seconds": max(seconds for _, _, seconds in parts_of_all),
-                "failures": sum(failures for _, failures, _ in parts_of_all),
-                "p50_ms": percentile(latencies, 50) * 1000,
-                "p99_ms": percentile(latencies, 99) * 1000,
-            }
-        )
-    )
+    """Drive a load for each line of standard input, and print its figures as one."""
+    processes = max(1, (os.cpu_count() or 2) // 2)  # the server under load needs the others
+    with ProcessPoolExecutor(processes) as pool:
+        for line in sys.stdin:
+            print(json.dumps(_figures(pool, processes, **json.loads(line))), flush=True)
 
 
-def request_bytes(url: str, headers: Sequence[str] = (), body: bytes | None = None) -> bytes:
+def _figures(
+    pool: ProcessPoolExecutor,
+    processes: int,
+    *,
+    url: str,
+    seconds: float,
+    connections: int,
+    headers: dict[str, str],
+    body: str | None,
+) -> dict[str, float | str]:
+    parts = urlsplit(url)
+    request = request_bytes(url, headers, None if body is None else body.encode())
+    each = max(1, connections // processes)
+    plan = Plan(parts.hostname or "127.0.0.1", parts.port or 80, request, each, seconds)
+    try:
+        driven = list(pool.map(drive, [plan] * processes))
+    except OSError as error:
+        return {"error": str(error)}
+    latencies = sorted(latency for latencies, _, _ in driven for latency in latencies)
+    return {
+        "requests": len(latencies),
+        "seconds": max(seconds for _, _, seconds in driven),
+        "failures": sum(failures for _, failures, _ in driven),
+        "p50_ms": percentile(latencies, 50) * 1000,
+        "p99_ms": percentile(latencies, 99) * 1000,
+    }
+
+
+def request_bytes(url: str, headers: Mapping[str, str], body: bytes | None = None) -> bytes:
     """The request as it is sent each time: a GET, or a POST with a body."""
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    length = [] if body is None else [f"Content-Length: {len(body)}"]
+    length = {} if body is None else {"Content-Length": str(len(body))}
     method = "GET" if body is None else "POST"
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}", *headers, *length, "", ""]
-    return "\r\n".join(lines).encode("latin-1") + (body or b"")
+    fields = [f"{name}: {value}" for name, value in {"Host": parts.netloc, **headers, **length}.items()]
+    return "\r\n".join([f"{method} {target} HTTP/1.1", *fields, "", ""]).encode("latin-1") + (body or b"")
 
 
 def percentile(ascending: list[float], percent: float) -> float:

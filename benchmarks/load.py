@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-__all__ = ["CONNECTIONS", "GENERATORS", "Load", "Measured", "generator", "run"]
+__all__ = ["CONNECTIONS", "PROGRAMS", "Load", "Measured", "generating", "generator", "run"]
 
 CONNECTIONS = 32
 END_SECONDS = 20.0
@@ -51,17 +56,49 @@ class Measured:
 
 def generator(seconds: float) -> str:
     """The best load generator of this machine for a load of that length: wrk counts in whole seconds."""
-    found = (name for name in ("wrk", "bombardier") if shutil.which(name))
+    found = (name for name in PROGRAMS if shutil.which(name))
     return "ours" if seconds < 1 else next(found, "ours")
 
 
 def run(load: Load, by: str | None = None) -> Measured:
     """Drive a load and wait for its end. Raises RuntimeError when the generator fails."""
+    with generating(by or generator(load.seconds)) as drive:
+        return drive(load)
+
+
+@contextmanager
+def generating(by: str) -> Iterator[Callable[[Load], Measured]]:
+    """A generator that is ready: one of our own starts once for all loads inside the block."""
+    if by != "ours":
+        yield partial(_once, PROGRAMS[by])
+        return
+    command = [sys.executable, "-m", "benchmarks.generator"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            yield partial(_ours, process)
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Close its input, which ends it and its processes; else end them all."""
+    with suppress(OSError):  # it may have ended before it had read everything
+        if process.stdin is not None:
+            process.stdin.close()
+    try:
+        process.wait(timeout=2)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _once(program: Callable[[Load, Path], Measured], load: Load) -> Measured:
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body.json"
         if load.body is not None:
             body.write_bytes(load.body)
-        return GENERATORS[by or generator(load.seconds)](load, body)
+        return program(load, body)
 
 
 def _wrk(load: Load, body: Path) -> Measured:
@@ -111,21 +148,31 @@ def _bombardier(load: Load, body: Path) -> Measured:
     return Measured(good, result["timeTakenSeconds"], failures, latency["50"] / 1000, latency["99"] / 1000)
 
 
-def _ours(load: Load, body: Path) -> Measured:
-    command = [sys.executable, "-m", "benchmarks.generator", load.url]
-    command += ["--seconds", str(load.seconds), "--connections", str(load.connections)]
-    if load.body is not None:
-        command += ["--body", str(body)]
-    for name, value in load.all_headers.items():
-        command += ["--header", f"{name}: {value}"]
-    return Measured(**json.loads(_printed(command, load.seconds)))
+def _ours(process: subprocess.Popen[str], load: Load) -> Measured:
+    order = {
+        "url": load.url,
+        "seconds": load.seconds,
+        "connections": load.connections,
+        "headers": load.all_headers,
+        "body": None if load.body is None else load.body.decode(),
+    }
+    if process.stdin is None or process.stdout is None:
+        raise ValueError("the generator is spoken to through pipes")
+    bound = threading.Timer(load.seconds + END_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
+    bound.start()
+    try:
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+        answer = process.stdout.readline()
+    finally:
+        bound.cancel()
+    figures = json.loads(answer) if answer else {"error": "the generator ended, or took too long"}
+    if "error" in figures:
+        raise RuntimeError(f"{load.url}: {figures['error']}")
+    return Measured(**figures)
 
 
-GENERATORS: dict[str, Callable[[Load, Path], Measured]] = {
-    "wrk": _wrk,
-    "bombardier": _bombardier,
-    "ours": _ours,
-}
+PROGRAMS: dict[str, Callable[[Load, Path], Measured]] = {"wrk": _wrk, "bombardier": _bombardier}
 
 
 def _printed(command: Sequence[str], seconds: float) -> str:

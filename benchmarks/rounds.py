@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from urllib.parse import urlsplit
 
-from benchmarks.load import Load, Measured, run
+from benchmarks.load import Load, Measured, generating, generator
 from benchmarks.serving import Served
 
 __all__ = ["Sample", "Way", "interleaved", "least", "middle", "ratios"]
@@ -52,9 +52,10 @@ def interleaved(ways: Mapping[str, Way], rounds: int) -> dict[str, list[Sample]]
     for way in ways.values():
         _warm(way.load)
     samples: dict[str, list[Sample]] = {name: [] for name in ways}
-    for number in range(rounds):
-        for name in ways if number % 2 == 0 else reversed(list(ways)):
-            samples[name].append(_turn(ways[name]))
+    with generating(generator(min(way.load.seconds for way in ways.values()))) as drive:
+        for number in range(rounds):
+            for name in ways if number % 2 == 0 else reversed(list(ways)):
+                samples[name].append(_turn(ways[name], drive))
     return samples
 
 
@@ -84,9 +85,9 @@ def _warm(load: Load) -> None:
             connection.getresponse().read()
 
 
-def _turn(way: Way) -> Sample:
+def _turn(way: Way, drive: Callable[[Load], Measured]) -> Sample:
     before = way.server.cpu_seconds
-    measured = run(way.load)
+    measured = drive(way.load)
     if measured.failures or not measured.requests:
         raise RuntimeError(f"{way.load.url}: {measured.failures} failed, {measured.requests} answered")
     return Sample(measured, way.server.cpu_seconds - before, way.server.memory_mb)

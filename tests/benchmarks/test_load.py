@@ -5,10 +5,11 @@ import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import psutil
 import pytest
 
 from benchmarks.generator import percentile, request_bytes
-from benchmarks.load import GENERATORS, Load, Measured, run
+from benchmarks.load import PROGRAMS, Load, Measured, generating, run
 
 
 class Echo(ThreadingHTTPServer):
@@ -52,18 +53,13 @@ def echo():
         server.shutdown()
 
 
-@pytest.mark.parametrize(
-    "by",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.skipif(
-                name != "ours" and not shutil.which(name), reason=f"{name} isn't on PATH"
-            ),
-        )
-        for name in GENERATORS
-    ],
-)
+def _on_path(name: str):
+    return pytest.param(
+        name, marks=pytest.mark.skipif(not shutil.which(name), reason=f"{name} isn't on PATH")
+    )
+
+
+@pytest.mark.parametrize("by", ["ours", *map(_on_path, PROGRAMS)])
 def test_a_generator_posts_a_body_with_headers_and_tells_what_came(echo, by):
     body = json.dumps({"n": 1}).encode()
     measured = run(Load(echo.url, 1.0, 4, body, {"X-Mark": "m"}), by)
@@ -83,12 +79,28 @@ def test_answers_of_500_and_broken_connections_are_failures_and_no_requests(echo
 
 
 def test_nobody_there_is_an_error():
-    with pytest.raises(RuntimeError, match="refused"):
+    with pytest.raises(RuntimeError, match=r"refused|Connect call failed"):
         run(Load("http://127.0.0.1:9", 0.3, 2), "ours")
 
 
+def test_one_generator_drives_a_load_after_another_also_after_one_that_failed(echo):
+    def running() -> set[int]:
+        return {process.pid for process in psutil.Process().children(recursive=True)}
+
+    before = running()
+    with generating("ours") as drive:
+        assert drive(Load(echo.url, 0.2, 2)).requests > 0
+        assert running() > before
+        with pytest.raises(RuntimeError):
+            drive(Load("http://127.0.0.1:9", 0.2, 2))
+        assert drive(Load(f"{echo.url}/broken", 0.2, 2)).failures > 0
+        assert drive(Load(echo.url, 0.2, 2)).failures == 0
+        processes = running() - before
+    assert not any(psutil.pid_exists(pid) for pid in processes)
+
+
 def test_a_request_is_its_bytes():
-    assert request_bytes("http://h:80/a?b=c", ["X-A: 1"], b"{}") == (
+    assert request_bytes("http://h:80/a?b=c", {"X-A": "1"}, b"{}") == (
         b"POST /a?b=c HTTP/1.1\r\nHost: h:80\r\nX-A: 1\r\nContent-Length: 2\r\n\r\n{}"
     )
 
