@@ -58,7 +58,11 @@ def test_ci_runs_what_dot_ci_run_runs_and_nothing_else():
 
 def test_make_test_sets_up_and_passes_every_test():
     done = subprocess.run(
-        ["make", "-n", "-B", "test"], cwd=rules.ROOT, capture_output=True, text=True, check=False
+        ["make", "--no-print-directory", "-n", "-B", "test"],
+        cwd=rules.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "pip install --quiet --no-deps --require-hashes -r requirements.lock" in done.stdout
