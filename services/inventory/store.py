@@ -66,7 +66,7 @@ class InventoryStore:
 
     async def item(self, sku: str) -> Item:
         """The item named `sku`. Raises NotFound."""
-        async with self._database.session() as session:
+        async with self._database.session(read_only=True) as session:
             return await _item(session, sku)
 
     async def reserve(self, wanted: Reservation) -> int:

@@ -80,7 +80,7 @@ class UserStore:
 
     async def get(self, user_id: str) -> User:
         """The user with this id. Raises NotFound."""
-        async with self._database.session() as session:
+        async with self._database.session(read_only=True) as session:
             row = await session.get(UserRow, user_id)
             if row is None:
                 raise NotFound(f"no user {user_id!r}")
@@ -89,7 +89,7 @@ class UserStore:
     async def page(self, limit: int, after: str = "") -> list[User]:
         """Up to `limit` users whose id comes after `after`, in the order of their ids."""
         query = select(UserRow).where(UserRow.id > after).order_by(UserRow.id).limit(limit)
-        async with self._database.session() as session:
+        async with self._database.session(read_only=True) as session:
             return [row.user() for row in await session.scalars(query)]
 
     async def add(self, user: User, password_hash: str | None = None) -> None:

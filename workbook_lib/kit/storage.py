@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import PurePath
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
@@ -114,6 +114,13 @@ def _set_up_sqlite(engine: Engine) -> None:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+    @event.listens_for(engine, "invalidate")
+    def invalidated(connection: DBAPIConnection, _record: object, _error: object) -> None:
+        # A call that was cancelled. SQLite's close leaves the transaction, and with it the writer's lock, to
+        # whoever still holds a cursor (sqlite3_close_v2); a traceback may hold one for long.
+        with suppress(Exception):
+            connection.rollback()
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
