@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,11 +14,6 @@ from workbook_lib.kit import telemetry
 from workbook_lib.kit.cache import Cache, CacheError, Script
 from workbook_lib.kit.errors import Unavailable
 from workbook_lib.lab import Lab
-
-
-@pytest.fixture
-def namespace() -> str:
-    return f"test-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import uuid
 
 import pytest
-from redis.asyncio import Redis
 
 from workbook_lib.kit import logs
 from workbook_lib.kit.cache import Cache, CacheError
@@ -26,24 +24,11 @@ KINDS = [SharedTokenBucket, SharedSlidingWindow]
 
 
 @pytest.fixture
-def namespace():
-    return f"test-{uuid.uuid4().hex[:8]}"
-
-
-@pytest.fixture
 async def cache(redis_url, namespace):
     cache = Cache(redis_url, namespace=namespace, timeout_seconds=10)
     await cache.start()
     yield cache
     await cache.stop()
-
-
-@pytest.fixture
-async def redis(redis_url, namespace):
-    async with Redis.from_url(redis_url) as redis:
-        yield redis
-        for key in await redis.keys(f"{namespace}:*"):
-            await redis.delete(key)
 
 
 @pytest.mark.server

@@ -1,7 +1,6 @@
 """What is cached, for how long, under which key, and what the headers tell of it."""
 
 import asyncio
-import uuid
 
 import pytest
 from fastapi import Request, Response
@@ -64,11 +63,6 @@ class Shelf:
 @pytest.fixture
 def clock():
     return ManualClock()
-
-
-@pytest.fixture
-def namespace():
-    return f"test-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture

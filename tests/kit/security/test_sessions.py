@@ -1,10 +1,8 @@
 """Sessions in a real Redis: who may end up in one, and when it is over."""
 
 import asyncio
-import uuid
 
 import pytest
-from redis.asyncio import Redis
 
 from workbook_lib.kit.cache import Cache, CacheError
 from workbook_lib.kit.clock import ManualClock
@@ -12,11 +10,6 @@ from workbook_lib.kit.security.session_cookie import SessionCookie
 from workbook_lib.kit.security.sessions import Sessions
 
 pytestmark = pytest.mark.server
-
-
-@pytest.fixture
-def namespace():
-    return f"test-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture
@@ -32,14 +25,6 @@ async def sessions(redis_url, namespace, clock):
     await sessions.start()
     yield sessions
     await sessions.stop()
-
-
-@pytest.fixture
-async def redis(redis_url, namespace):
-    async with Redis.from_url(redis_url) as redis:
-        yield redis
-        for key in await redis.keys(f"{namespace}:*"):
-            await redis.delete(key)
 
 
 async def test_a_login_is_remembered_until_the_logout(sessions):

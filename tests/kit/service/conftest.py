@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
@@ -15,7 +15,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from workbook_lib.kit import telemetry
-from workbook_lib.kit.service import Service
 
 DEMO = Path(__file__).with_name("demo_service.py")
 
@@ -26,19 +25,6 @@ def spans() -> InMemorySpanExporter:
     exporter = InMemorySpanExporter()
     telemetry.configure("demo", "demo-1", None).add_processor(SimpleSpanProcessor(exporter))
     return exporter
-
-
-@pytest.fixture
-def calling() -> Callable[[Service], contextlib.AbstractAsyncContextManager[httpx2.AsyncClient]]:
-    """A client of a service's app, in this process; what a caller wouldn't see isn't raised."""
-
-    @contextlib.asynccontextmanager
-    async def call(service: Service) -> AsyncIterator[httpx2.AsyncClient]:
-        transport = httpx2.ASGITransport(service.app, raise_app_exceptions=False)
-        async with service, httpx2.AsyncClient(transport=transport, base_url="http://demo") as client:
-            yield client
-
-    return call
 
 
 class Process:
