@@ -1,16 +1,16 @@
-"""The users' routes and RPC method: they translate; the work is in `profiles` and `store`."""
+"""The users' routes: they translate; the work is in `profiles` and `store`."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from fastapi import APIRouter, Cookie, Form, Header, Path, Query, Response
-from grpc.aio import ServicerContext
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.contracts import names, orders_pb2, users_pb2, users_pb2_grpc
+from services.contracts import names, orders_pb2
 from services.contracts.orders_pb2_grpc import OrderServiceStub
 from services.users.accounts import Accounts, account_routes
 from services.users.domain import NewUser, NewUserForm, User, with_id
 from services.users.profiles import Profiles
+from services.users.rpc import add_users
 from services.users.settings import UsersSettings
 from services.users.store import Base, UserStore
 from workbook_lib.kit.cache import Cache
@@ -25,7 +25,7 @@ from workbook_lib.kit.storage import Database
 if TYPE_CHECKING:
     from services.contracts.orders_pb2_grpc import OrderServiceAsyncStub
 
-__all__ = ["Clients", "UsersRpc", "build"]
+__all__ = ["Clients", "build"]
 
 UserId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 PageSize = Annotated[int, Field(ge=1, le=100)]
@@ -77,20 +77,6 @@ class OrderView(BaseModel):
     status: str
     total_cents: int
     created_at: str
-
-
-class UsersRpc(users_pb2_grpc.UserServiceServicer):
-    """`workbook.users.v1.UserService`."""
-
-    def __init__(self, profiles: Profiles) -> None:
-        self._profiles = profiles
-
-    async def GetUser(  # noqa: N802 (the contract's name)
-        self, request: users_pb2.UserRequest, _context: ServicerContext[Any, Any]
-    ) -> users_pb2.UserResponse:
-        """One user's profile."""
-        user = (await self._profiles.get(request.user_id)).user
-        return users_pb2.UserResponse(name=user.name, age=user.age or 0)
 
 
 def user_routes(store: UserStore, profiles: Profiles) -> APIRouter:
@@ -194,10 +180,6 @@ def build(settings: UsersSettings, clients: Clients | None = None) -> Service:
     service.app.include_router(account_routes(Accounts(store, Passwords())))
     if settings.grpc_port is not None:
         rpc = RpcServer(settings.host, settings.grpc_port)
-        rpc.add(
-            users_pb2_grpc.add_UserServiceServicer_to_server,
-            UsersRpc(profiles),
-            users_pb2.DESCRIPTOR.services_by_name["UserService"].full_name,
-        )
+        add_users(rpc, store, profiles)
         service.add_rpc(rpc)
     return service
