@@ -3,12 +3,15 @@
 from typing import Final
 
 __all__ = [
+    "ANALYTICS",
     "AUDIT_LOG",
     "GATEWAY",
     "INVENTORY",
     "ONCALL",
     "ORDERS",
+    "PAYMENTS",
     "PRODUCTS",
+    "RECOMMENDATIONS",
     "REPORTS",
     "SHOP",
     "USERS",
@@ -20,8 +23,11 @@ GATEWAY: Final = "gateway"
 USERS: Final = "user-service"
 ORDERS: Final = "order-service"
 INVENTORY: Final = "inventory-service"
+PAYMENTS: Final = "payment-service"
 AUDIT_LOG: Final = "audit-log"
 REPORTS: Final = "reports"
 PRODUCTS: Final = "product-service"
 SHOP: Final = "shop"
 ONCALL: Final = "oncall"
+RECOMMENDATIONS: Final = "recommendations"
+ANALYTICS: Final = "analytics"
