@@ -38,3 +38,35 @@ class ReserveResponse(_message.Message):
     UNIT_PRICE_CENTS_FIELD_NUMBER: _ClassVar[int]
     unit_price_cents: int
     def __init__(self, unit_price_cents: _Optional[int] = ...) -> None: ...
+
+class ReleaseRequest(_message.Message):
+    __slots__ = ("order_id",)
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    def __init__(self, order_id: _Optional[str] = ...) -> None: ...
+
+class ReleaseResponse(_message.Message):
+    __slots__ = ("quantity",)
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    quantity: int
+    def __init__(self, quantity: _Optional[int] = ...) -> None: ...
+
+class ConfirmReserveRequest(_message.Message):
+    __slots__ = ("order_id",)
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    def __init__(self, order_id: _Optional[str] = ...) -> None: ...
+
+class ConfirmReserveResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CancelReserveRequest(_message.Message):
+    __slots__ = ("order_id",)
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    order_id: str
+    def __init__(self, order_id: _Optional[str] = ...) -> None: ...
+
+class CancelReserveResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

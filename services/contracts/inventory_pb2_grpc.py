@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class InventoryServiceStub:
-    """What lies on the shelves, and which order holds it.
+    """What lies on the shelves, and which order holds it. What is available and what is held for orders is together
+    always what there was at first.
     """
 
     def __init__(self, channel):
@@ -45,10 +46,31 @@ class InventoryServiceStub:
                 request_serializer=services_dot_contracts_dot_inventory__pb2.ReserveRequest.SerializeToString,
                 response_deserializer=services_dot_contracts_dot_inventory__pb2.ReserveResponse.FromString,
                 _registered_method=True)
+        self.Release = channel.unary_unary(
+                '/workbook.inventory.v1.InventoryService/Release',
+                request_serializer=services_dot_contracts_dot_inventory__pb2.ReleaseRequest.SerializeToString,
+                response_deserializer=services_dot_contracts_dot_inventory__pb2.ReleaseResponse.FromString,
+                _registered_method=True)
+        self.TryReserve = channel.unary_unary(
+                '/workbook.inventory.v1.InventoryService/TryReserve',
+                request_serializer=services_dot_contracts_dot_inventory__pb2.ReserveRequest.SerializeToString,
+                response_deserializer=services_dot_contracts_dot_inventory__pb2.ReserveResponse.FromString,
+                _registered_method=True)
+        self.ConfirmReserve = channel.unary_unary(
+                '/workbook.inventory.v1.InventoryService/ConfirmReserve',
+                request_serializer=services_dot_contracts_dot_inventory__pb2.ConfirmReserveRequest.SerializeToString,
+                response_deserializer=services_dot_contracts_dot_inventory__pb2.ConfirmReserveResponse.FromString,
+                _registered_method=True)
+        self.CancelReserve = channel.unary_unary(
+                '/workbook.inventory.v1.InventoryService/CancelReserve',
+                request_serializer=services_dot_contracts_dot_inventory__pb2.CancelReserveRequest.SerializeToString,
+                response_deserializer=services_dot_contracts_dot_inventory__pb2.CancelReserveResponse.FromString,
+                _registered_method=True)
 
 
 class InventoryServiceServicer:
-    """What lies on the shelves, and which order holds it.
+    """What lies on the shelves, and which order holds it. What is available and what is held for orders is together
+    always what there was at first.
     """
 
     def GetStock(self, request, context):
@@ -60,8 +82,40 @@ class InventoryServiceServicer:
 
     def Reserve(self, request, context):
         """Takes stock for one order, all or nothing; the same order asking again takes nothing more.
-        Error 40901 when too little is left, 40401 when the SKU is not carried.
+        Error 40901 when too little is left, 40401 when the SKU is not carried, 40903 when the order was released
+        before.
         It has no HTTP rule: callers outside place orders.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Release(self, request, context):
+        """The compensation of Reserve: what the order holds goes back on the shelf. Harmless when repeated. It counts
+        also when it comes first: the reservation that it is for, still under way, is refused then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TryReserve(self, request, context):
+        """Try-Confirm-Cancel. Try holds stock as Reserve does, but only provisionally: it has to be confirmed or
+        cancelled. Errors as with Reserve; 40903 when the order was cancelled before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmReserve(self, request, context):
+        """The stock tried belongs to the order now. Harmless when repeated; error 40903 when cancelled before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelReserve(self, request, context):
+        """The stock tried goes back. Harmless when repeated, and recorded also when nothing was tried; error 40903
+        when confirmed before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -80,6 +134,26 @@ def add_InventoryServiceServicer_to_server(servicer, server):
                     request_deserializer=services_dot_contracts_dot_inventory__pb2.ReserveRequest.FromString,
                     response_serializer=services_dot_contracts_dot_inventory__pb2.ReserveResponse.SerializeToString,
             ),
+            'Release': grpc.unary_unary_rpc_method_handler(
+                    servicer.Release,
+                    request_deserializer=services_dot_contracts_dot_inventory__pb2.ReleaseRequest.FromString,
+                    response_serializer=services_dot_contracts_dot_inventory__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'TryReserve': grpc.unary_unary_rpc_method_handler(
+                    servicer.TryReserve,
+                    request_deserializer=services_dot_contracts_dot_inventory__pb2.ReserveRequest.FromString,
+                    response_serializer=services_dot_contracts_dot_inventory__pb2.ReserveResponse.SerializeToString,
+            ),
+            'ConfirmReserve': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmReserve,
+                    request_deserializer=services_dot_contracts_dot_inventory__pb2.ConfirmReserveRequest.FromString,
+                    response_serializer=services_dot_contracts_dot_inventory__pb2.ConfirmReserveResponse.SerializeToString,
+            ),
+            'CancelReserve': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelReserve,
+                    request_deserializer=services_dot_contracts_dot_inventory__pb2.CancelReserveRequest.FromString,
+                    response_serializer=services_dot_contracts_dot_inventory__pb2.CancelReserveResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'workbook.inventory.v1.InventoryService', rpc_method_handlers)
@@ -89,7 +163,8 @@ def add_InventoryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InventoryService:
-    """What lies on the shelves, and which order holds it.
+    """What lies on the shelves, and which order holds it. What is available and what is held for orders is together
+    always what there was at first.
     """
 
     @staticmethod
@@ -136,6 +211,114 @@ class InventoryService:
             '/workbook.inventory.v1.InventoryService/Reserve',
             services_dot_contracts_dot_inventory__pb2.ReserveRequest.SerializeToString,
             services_dot_contracts_dot_inventory__pb2.ReserveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Release(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/workbook.inventory.v1.InventoryService/Release',
+            services_dot_contracts_dot_inventory__pb2.ReleaseRequest.SerializeToString,
+            services_dot_contracts_dot_inventory__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TryReserve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/workbook.inventory.v1.InventoryService/TryReserve',
+            services_dot_contracts_dot_inventory__pb2.ReserveRequest.SerializeToString,
+            services_dot_contracts_dot_inventory__pb2.ReserveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmReserve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/workbook.inventory.v1.InventoryService/ConfirmReserve',
+            services_dot_contracts_dot_inventory__pb2.ConfirmReserveRequest.SerializeToString,
+            services_dot_contracts_dot_inventory__pb2.ConfirmReserveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelReserve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/workbook.inventory.v1.InventoryService/CancelReserve',
+            services_dot_contracts_dot_inventory__pb2.CancelReserveRequest.SerializeToString,
+            services_dot_contracts_dot_inventory__pb2.CancelReserveResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class InventoryServiceStub:
-    """What lies on the shelves, and which order holds it."""
+    """What lies on the shelves, and which order holds it. What is available and what is held for orders is together
+    always what there was at first.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,25 +39,59 @@ class InventoryServiceStub:
     """Error 40401 when the SKU is not carried."""
     Reserve: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ReserveRequest, _inventory_pb2.ReserveResponse]
     """Takes stock for one order, all or nothing; the same order asking again takes nothing more.
-    Error 40901 when too little is left, 40401 when the SKU is not carried.
+    Error 40901 when too little is left, 40401 when the SKU is not carried, 40903 when the order was released
+    before.
     It has no HTTP rule: callers outside place orders.
+    """
+    Release: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ReleaseRequest, _inventory_pb2.ReleaseResponse]
+    """The compensation of Reserve: what the order holds goes back on the shelf. Harmless when repeated. It counts
+    also when it comes first: the reservation that it is for, still under way, is refused then.
+    """
+    TryReserve: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ReserveRequest, _inventory_pb2.ReserveResponse]
+    """Try-Confirm-Cancel. Try holds stock as Reserve does, but only provisionally: it has to be confirmed or
+    cancelled. Errors as with Reserve; 40903 when the order was cancelled before.
+    """
+    ConfirmReserve: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.ConfirmReserveRequest, _inventory_pb2.ConfirmReserveResponse]
+    """The stock tried belongs to the order now. Harmless when repeated; error 40903 when cancelled before."""
+    CancelReserve: _grpc.UnaryUnaryMultiCallable[_inventory_pb2.CancelReserveRequest, _inventory_pb2.CancelReserveResponse]
+    """The stock tried goes back. Harmless when repeated, and recorded also when nothing was tried; error 40903
+    when confirmed before.
     """
 
 @_typing.type_check_only
 class InventoryServiceAsyncStub(InventoryServiceStub):
-    """What lies on the shelves, and which order holds it."""
+    """What lies on the shelves, and which order holds it. What is available and what is held for orders is together
+    always what there was at first.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStock: _aio.UnaryUnaryMultiCallable[_inventory_pb2.StockRequest, _inventory_pb2.StockResponse]  # type: ignore[assignment]
     """Error 40401 when the SKU is not carried."""
     Reserve: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReserveRequest, _inventory_pb2.ReserveResponse]  # type: ignore[assignment]
     """Takes stock for one order, all or nothing; the same order asking again takes nothing more.
-    Error 40901 when too little is left, 40401 when the SKU is not carried.
+    Error 40901 when too little is left, 40401 when the SKU is not carried, 40903 when the order was released
+    before.
     It has no HTTP rule: callers outside place orders.
+    """
+    Release: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReleaseRequest, _inventory_pb2.ReleaseResponse]  # type: ignore[assignment]
+    """The compensation of Reserve: what the order holds goes back on the shelf. Harmless when repeated. It counts
+    also when it comes first: the reservation that it is for, still under way, is refused then.
+    """
+    TryReserve: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ReserveRequest, _inventory_pb2.ReserveResponse]  # type: ignore[assignment]
+    """Try-Confirm-Cancel. Try holds stock as Reserve does, but only provisionally: it has to be confirmed or
+    cancelled. Errors as with Reserve; 40903 when the order was cancelled before.
+    """
+    ConfirmReserve: _aio.UnaryUnaryMultiCallable[_inventory_pb2.ConfirmReserveRequest, _inventory_pb2.ConfirmReserveResponse]  # type: ignore[assignment]
+    """The stock tried belongs to the order now. Harmless when repeated; error 40903 when cancelled before."""
+    CancelReserve: _aio.UnaryUnaryMultiCallable[_inventory_pb2.CancelReserveRequest, _inventory_pb2.CancelReserveResponse]  # type: ignore[assignment]
+    """The stock tried goes back. Harmless when repeated, and recorded also when nothing was tried; error 40903
+    when confirmed before.
     """
 
 class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What lies on the shelves, and which order holds it."""
+    """What lies on the shelves, and which order holds it. What is available and what is held for orders is together
+    always what there was at first.
+    """
 
     @_abc_1.abstractmethod
     def GetStock(
@@ -72,8 +108,47 @@ class InventoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inventory_pb2.ReserveResponse, _abc.Awaitable[_inventory_pb2.ReserveResponse]]:
         """Takes stock for one order, all or nothing; the same order asking again takes nothing more.
-        Error 40901 when too little is left, 40401 when the SKU is not carried.
+        Error 40901 when too little is left, 40401 when the SKU is not carried, 40903 when the order was released
+        before.
         It has no HTTP rule: callers outside place orders.
+        """
+
+    @_abc_1.abstractmethod
+    def Release(
+        self,
+        request: _inventory_pb2.ReleaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.ReleaseResponse, _abc.Awaitable[_inventory_pb2.ReleaseResponse]]:
+        """The compensation of Reserve: what the order holds goes back on the shelf. Harmless when repeated. It counts
+        also when it comes first: the reservation that it is for, still under way, is refused then.
+        """
+
+    @_abc_1.abstractmethod
+    def TryReserve(
+        self,
+        request: _inventory_pb2.ReserveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.ReserveResponse, _abc.Awaitable[_inventory_pb2.ReserveResponse]]:
+        """Try-Confirm-Cancel. Try holds stock as Reserve does, but only provisionally: it has to be confirmed or
+        cancelled. Errors as with Reserve; 40903 when the order was cancelled before.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmReserve(
+        self,
+        request: _inventory_pb2.ConfirmReserveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.ConfirmReserveResponse, _abc.Awaitable[_inventory_pb2.ConfirmReserveResponse]]:
+        """The stock tried belongs to the order now. Harmless when repeated; error 40903 when cancelled before."""
+
+    @_abc_1.abstractmethod
+    def CancelReserve(
+        self,
+        request: _inventory_pb2.CancelReserveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_inventory_pb2.CancelReserveResponse, _abc.Awaitable[_inventory_pb2.CancelReserveResponse]]:
+        """The stock tried goes back. Harmless when repeated, and recorded also when nothing was tried; error 40903
+        when confirmed before.
         """
 
 def add_InventoryServiceServicer_to_server(servicer: InventoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

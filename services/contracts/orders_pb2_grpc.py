@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OrderServiceStub:
-    """Orders, from the wish to the reserved goods.
+    """Orders, from the wish to goods that are reserved and paid.
     """
 
     def __init__(self, channel):
@@ -48,12 +48,13 @@ class OrderServiceStub:
 
 
 class OrderServiceServicer:
-    """Orders, from the wish to the reserved goods.
+    """Orders, from the wish to goods that are reserved and paid.
     """
 
     def PlaceOrder(self, request, context):
-        """Answers with a CONFIRMED order. Error 40901 when the stock is short, 40401 when the SKU is not carried
-        (either way the order is kept as REJECTED).
+        """Answers with a CONFIRMED order, or with one that is still PENDING when it isn't settled before the caller's
+        deadline (with CHOREOGRAPHY always): GetOrder tells how it ended. Error 40901 when the stock is short, 40401
+        when the SKU is not carried, 40902 when the user can't pay (the order is kept as CANCELLED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,7 +89,7 @@ def add_OrderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrderService:
-    """Orders, from the wish to the reserved goods.
+    """Orders, from the wish to goods that are reserved and paid.
     """
 
     @staticmethod

@@ -27,33 +27,35 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OrderServiceStub:
-    """Orders, from the wish to the reserved goods."""
+    """Orders, from the wish to goods that are reserved and paid."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OrderServiceAsyncStub: ...
     PlaceOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.PlaceOrderRequest, _orders_pb2.Order]
-    """Answers with a CONFIRMED order. Error 40901 when the stock is short, 40401 when the SKU is not carried
-    (either way the order is kept as REJECTED).
+    """Answers with a CONFIRMED order, or with one that is still PENDING when it isn't settled before the caller's
+    deadline (with CHOREOGRAPHY always): GetOrder tells how it ended. Error 40901 when the stock is short, 40401
+    when the SKU is not carried, 40902 when the user can't pay (the order is kept as CANCELLED).
     """
     GetOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetOrderRequest, _orders_pb2.Order]
     """Error 40401 when there is no such order."""
 
 @_typing.type_check_only
 class OrderServiceAsyncStub(OrderServiceStub):
-    """Orders, from the wish to the reserved goods."""
+    """Orders, from the wish to goods that are reserved and paid."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PlaceOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.PlaceOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
-    """Answers with a CONFIRMED order. Error 40901 when the stock is short, 40401 when the SKU is not carried
-    (either way the order is kept as REJECTED).
+    """Answers with a CONFIRMED order, or with one that is still PENDING when it isn't settled before the caller's
+    deadline (with CHOREOGRAPHY always): GetOrder tells how it ended. Error 40901 when the stock is short, 40401
+    when the SKU is not carried, 40902 when the user can't pay (the order is kept as CANCELLED).
     """
     GetOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
     """Error 40401 when there is no such order."""
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Orders, from the wish to the reserved goods."""
+    """Orders, from the wish to goods that are reserved and paid."""
 
     @_abc_1.abstractmethod
     def PlaceOrder(
@@ -61,8 +63,9 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.PlaceOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.Order, _abc.Awaitable[_orders_pb2.Order]]:
-        """Answers with a CONFIRMED order. Error 40901 when the stock is short, 40401 when the SKU is not carried
-        (either way the order is kept as REJECTED).
+        """Answers with a CONFIRMED order, or with one that is still PENDING when it isn't settled before the caller's
+        deadline (with CHOREOGRAPHY always): GetOrder tells how it ended. Error 40901 when the stock is short, 40401
+        when the SKU is not carried, 40902 when the user can't pay (the order is kept as CANCELLED).
         """
 
     @_abc_1.abstractmethod

@@ -1,7 +1,7 @@
 """Rules of an order: plain Python, no I/O.
 
 PENDING ──► CONFIRMED   its stock is reserved
-   └──────► REJECTED    it can't be had
+   └──────► CANCELLED   it can't be had
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class OrderStatus(StrEnum):
 
     PENDING = "PENDING"
     CONFIRMED = "CONFIRMED"
-    REJECTED = "REJECTED"
+    CANCELLED = "CANCELLED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ class Order:
         self._must_be_pending()
         return replace(self, status=OrderStatus.CONFIRMED, total_cents=unit_price_cents * self.quantity)
 
-    def rejected(self) -> "Order":
+    def cancelled(self) -> "Order":
         """This order, which can't be had. Raises Conflict unless it is pending."""
         self._must_be_pending()
-        return replace(self, status=OrderStatus.REJECTED)
+        return replace(self, status=OrderStatus.CANCELLED)
 
     def _must_be_pending(self) -> None:
         if self.status is not OrderStatus.PENDING:

@@ -50,7 +50,7 @@ class OrderDesk:
     async def place(self, user_id: str, sku: str, quantity: int) -> Order:
         """Store a pending order, reserve its stock, confirm it, tell the others.
 
-        Raises Conflict (stock short) or NotFound (no such SKU) after storing it as rejected. When inventory
+        Raises Conflict (stock short) or NotFound (no such SKU) after storing it as cancelled. When inventory
         can't be reached or doesn't answer in time nobody knows whether the stock is held, so the order stays
         pending and the error goes to the caller; a saga (chapter 3) resolves what is left like that.
         """
@@ -59,7 +59,7 @@ class OrderDesk:
         try:
             unit_price_cents = await self._reserve(order)
         except (Conflict, NotFound):
-            await self._store.settle(order.rejected())
+            await self._store.settle(order.cancelled())
             raise
         order = order.confirmed(unit_price_cents)
         await self._store.settle(order)

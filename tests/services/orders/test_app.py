@@ -73,12 +73,12 @@ async def test_a_placed_order_is_told_to_others_keyed_by_its_user(shelves, stub_
 
 
 @pytest.mark.parametrize(("sku", "error"), [("standing-desk", Conflict), ("unicorn", NotFound)])
-async def test_an_order_that_can_not_be_had_is_kept_as_rejected_and_not_told(
+async def test_an_order_that_can_not_be_had_is_kept_as_cancelled_and_not_told(
     shelves, stub_of, recorder, tmp_path, sku, error
 ):
     with pytest.raises(error), stub_of() as stub:
         await stub.PlaceOrder(_wish(sku))
-    assert _stored(tmp_path) == [("REJECTED", 0)]
+    assert _stored(tmp_path) == [("CANCELLED", 0)]
     assert recorder.sent == []
 
 

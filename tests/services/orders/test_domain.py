@@ -26,11 +26,11 @@ def test_a_confirmed_order_costs_unit_price_times_quantity_in_cents():
 
 
 def test_an_order_ends_once():
-    for ended in (order().confirmed(1), order().rejected()):
+    for ended in (order().confirmed(1), order().cancelled()):
         with pytest.raises(Conflict):
             ended.confirmed(1)
         with pytest.raises(Conflict):
-            ended.rejected()
+            ended.cancelled()
 
 
 @pytest.mark.parametrize("quantity", [0, -1, MAX_QUANTITY + 1])
