@@ -22,19 +22,40 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eservices/contracts/users.proto\x12\x11workbook.users.v1\"\x1e\n\x0bUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\")\n\x0cUserResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03\x61ge\x18\x02 \x01(\x05\x32Y\n\x0bUserService\x12J\n\x07GetUser\x12\x1e.workbook.users.v1.UserRequest\x1a\x1f.workbook.users.v1.UserResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eservices/contracts/users.proto\x12\x11workbook.users.v1\x1a\x17google/rpc/status.proto\"\x1e\n\x0bUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\")\n\x0cUserResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03\x61ge\x18\x02 \x01(\x05\"I\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x10\n\x03\x61ge\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x06\n\x04_age\"C\n\x10ListUsersRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x11\n\tpage_size\x18\x03 \x01(\x05\"2\n\x08UserPage\x12&\n\x05users\x18\x01 \x03(\x0b\x32\x17.workbook.users.v1.User\"@\n\x07NewUser\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x10\n\x03\x61ge\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x06\n\x04_age\"d\n\rImportSummary\x12\x10\n\x08imported\x18\x01 \x01(\x03\x12\x0f\n\x07refused\x18\x02 \x01(\x03\x12\x30\n\x08refusals\x18\x03 \x03(\x0b\x32\x1e.workbook.users.v1.RefusedUser\"?\n\x0bRefusedUser\x12\r\n\x05place\x18\x01 \x01(\x03\x12!\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.Status\"z\n\x0eLookUpResponse\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\'\n\x04user\x18\x02 \x01(\x0b\x32\x17.workbook.users.v1.UserH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome2\xd9\x02\n\x0bUserService\x12O\n\x07GetUser\x12\x1e.workbook.users.v1.UserRequest\x1a\x1f.workbook.users.v1.UserResponse\"\x03\x90\x02\x01\x12T\n\tListUsers\x12#.workbook.users.v1.ListUsersRequest\x1a\x1b.workbook.users.v1.UserPage\"\x03\x90\x02\x01\x30\x01\x12M\n\x0bImportUsers\x12\x1a.workbook.users.v1.NewUser\x1a .workbook.users.v1.ImportSummary(\x01\x12T\n\x06LookUp\x12\x1e.workbook.users.v1.UserRequest\x1a!.workbook.users.v1.LookUpResponse\"\x03\x90\x02\x01(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'services.contracts.users_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_USERREQUEST']._serialized_start=53
-  _globals['_USERREQUEST']._serialized_end=83
-  _globals['_USERRESPONSE']._serialized_start=85
-  _globals['_USERRESPONSE']._serialized_end=126
-  _globals['_USERSERVICE']._serialized_start=128
-  _globals['_USERSERVICE']._serialized_end=217
+  _globals['_USERSERVICE'].methods_by_name['GetUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['GetUser']._serialized_options = b'\220\002\001'
+  _globals['_USERSERVICE'].methods_by_name['ListUsers']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['ListUsers']._serialized_options = b'\220\002\001'
+  _globals['_USERSERVICE'].methods_by_name['LookUp']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['LookUp']._serialized_options = b'\220\002\001'
+  _globals['_USERREQUEST']._serialized_start=78
+  _globals['_USERREQUEST']._serialized_end=108
+  _globals['_USERRESPONSE']._serialized_start=110
+  _globals['_USERRESPONSE']._serialized_end=151
+  _globals['_USER']._serialized_start=153
+  _globals['_USER']._serialized_end=226
+  _globals['_LISTUSERSREQUEST']._serialized_start=228
+  _globals['_LISTUSERSREQUEST']._serialized_end=295
+  _globals['_USERPAGE']._serialized_start=297
+  _globals['_USERPAGE']._serialized_end=347
+  _globals['_NEWUSER']._serialized_start=349
+  _globals['_NEWUSER']._serialized_end=413
+  _globals['_IMPORTSUMMARY']._serialized_start=415
+  _globals['_IMPORTSUMMARY']._serialized_end=515
+  _globals['_REFUSEDUSER']._serialized_start=517
+  _globals['_REFUSEDUSER']._serialized_end=580
+  _globals['_LOOKUPRESPONSE']._serialized_start=582
+  _globals['_LOOKUPRESPONSE']._serialized_end=704
+  _globals['_USERSERVICE']._serialized_start=707
+  _globals['_USERSERVICE']._serialized_end=1052
 # @@protoc_insertion_point(module_scope)

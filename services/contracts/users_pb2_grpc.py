@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class UserServiceStub:
-    """Profiles of the people who order.
+    """Profiles of the people who order. Four methods, one of each kind that gRPC knows.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,54 @@ class UserServiceStub:
                 request_serializer=services_dot_contracts_dot_users__pb2.UserRequest.SerializeToString,
                 response_deserializer=services_dot_contracts_dot_users__pb2.UserResponse.FromString,
                 _registered_method=True)
+        self.ListUsers = channel.unary_stream(
+                '/workbook.users.v1.UserService/ListUsers',
+                request_serializer=services_dot_contracts_dot_users__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=services_dot_contracts_dot_users__pb2.UserPage.FromString,
+                _registered_method=True)
+        self.ImportUsers = channel.stream_unary(
+                '/workbook.users.v1.UserService/ImportUsers',
+                request_serializer=services_dot_contracts_dot_users__pb2.NewUser.SerializeToString,
+                response_deserializer=services_dot_contracts_dot_users__pb2.ImportSummary.FromString,
+                _registered_method=True)
+        self.LookUp = channel.stream_stream(
+                '/workbook.users.v1.UserService/LookUp',
+                request_serializer=services_dot_contracts_dot_users__pb2.UserRequest.SerializeToString,
+                response_deserializer=services_dot_contracts_dot_users__pb2.LookUpResponse.FromString,
+                _registered_method=True)
 
 
 class UserServiceServicer:
-    """Profiles of the people who order.
+    """Profiles of the people who order. Four methods, one of each kind that gRPC knows.
     """
 
     def GetUser(self, request, context):
         """Error 40401 when nobody has this id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUsers(self, request, context):
+        """Everybody in the order of their ids, a page a message. No snapshot: somebody who registers meanwhile may
+        come or not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportUsers(self, request_iterator, context):
+        """Registers users as they come; a row that is refused doesn't stop the others. For operators: needs
+        `authorization: Bearer <operator token>` in the metadata. Not atomic: what is stored when the stream
+        breaks stays, and a row that is sent again is refused, since its address is taken.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LookUp(self, request_iterator, context):
+        """An answer for each question, in their order, while more questions come. The answers are taken as fast as
+        the caller reads them: whoever asks without reading is made to wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +101,21 @@ def add_UserServiceServicer_to_server(servicer, server):
                     request_deserializer=services_dot_contracts_dot_users__pb2.UserRequest.FromString,
                     response_serializer=services_dot_contracts_dot_users__pb2.UserResponse.SerializeToString,
             ),
+            'ListUsers': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=services_dot_contracts_dot_users__pb2.ListUsersRequest.FromString,
+                    response_serializer=services_dot_contracts_dot_users__pb2.UserPage.SerializeToString,
+            ),
+            'ImportUsers': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportUsers,
+                    request_deserializer=services_dot_contracts_dot_users__pb2.NewUser.FromString,
+                    response_serializer=services_dot_contracts_dot_users__pb2.ImportSummary.SerializeToString,
+            ),
+            'LookUp': grpc.stream_stream_rpc_method_handler(
+                    servicer.LookUp,
+                    request_deserializer=services_dot_contracts_dot_users__pb2.UserRequest.FromString,
+                    response_serializer=services_dot_contracts_dot_users__pb2.LookUpResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'workbook.users.v1.UserService', rpc_method_handlers)
@@ -70,7 +125,7 @@ def add_UserServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UserService:
-    """Profiles of the people who order.
+    """Profiles of the people who order. Four methods, one of each kind that gRPC knows.
     """
 
     @staticmethod
@@ -90,6 +145,87 @@ class UserService:
             '/workbook.users.v1.UserService/GetUser',
             services_dot_contracts_dot_users__pb2.UserRequest.SerializeToString,
             services_dot_contracts_dot_users__pb2.UserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/workbook.users.v1.UserService/ListUsers',
+            services_dot_contracts_dot_users__pb2.ListUsersRequest.SerializeToString,
+            services_dot_contracts_dot_users__pb2.UserPage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportUsers(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/workbook.users.v1.UserService/ImportUsers',
+            services_dot_contracts_dot_users__pb2.NewUser.SerializeToString,
+            services_dot_contracts_dot_users__pb2.ImportSummary.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LookUp(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/workbook.users.v1.UserService/LookUp',
+            services_dot_contracts_dot_users__pb2.UserRequest.SerializeToString,
+            services_dot_contracts_dot_users__pb2.LookUpResponse.FromString,
             options,
             channel_credentials,
             insecure,

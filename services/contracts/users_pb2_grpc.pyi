@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UserServiceStub:
-    """Profiles of the people who order."""
+    """Profiles of the people who order. Four methods, one of each kind that gRPC knows."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,17 +35,43 @@ class UserServiceStub:
     def __new__(cls, channel: _aio.Channel) -> UserServiceAsyncStub: ...
     GetUser: _grpc.UnaryUnaryMultiCallable[_users_pb2.UserRequest, _users_pb2.UserResponse]
     """Error 40401 when nobody has this id."""
+    ListUsers: _grpc.UnaryStreamMultiCallable[_users_pb2.ListUsersRequest, _users_pb2.UserPage]
+    """Everybody in the order of their ids, a page a message. No snapshot: somebody who registers meanwhile may
+    come or not.
+    """
+    ImportUsers: _grpc.StreamUnaryMultiCallable[_users_pb2.NewUser, _users_pb2.ImportSummary]
+    """Registers users as they come; a row that is refused doesn't stop the others. For operators: needs
+    `authorization: Bearer <operator token>` in the metadata. Not atomic: what is stored when the stream
+    breaks stays, and a row that is sent again is refused, since its address is taken.
+    """
+    LookUp: _grpc.StreamStreamMultiCallable[_users_pb2.UserRequest, _users_pb2.LookUpResponse]
+    """An answer for each question, in their order, while more questions come. The answers are taken as fast as
+    the caller reads them: whoever asks without reading is made to wait.
+    """
 
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
-    """Profiles of the people who order."""
+    """Profiles of the people who order. Four methods, one of each kind that gRPC knows."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetUser: _aio.UnaryUnaryMultiCallable[_users_pb2.UserRequest, _users_pb2.UserResponse]  # type: ignore[assignment]
     """Error 40401 when nobody has this id."""
+    ListUsers: _aio.UnaryStreamMultiCallable[_users_pb2.ListUsersRequest, _users_pb2.UserPage]  # type: ignore[assignment]
+    """Everybody in the order of their ids, a page a message. No snapshot: somebody who registers meanwhile may
+    come or not.
+    """
+    ImportUsers: _aio.StreamUnaryMultiCallable[_users_pb2.NewUser, _users_pb2.ImportSummary]  # type: ignore[assignment]
+    """Registers users as they come; a row that is refused doesn't stop the others. For operators: needs
+    `authorization: Bearer <operator token>` in the metadata. Not atomic: what is stored when the stream
+    breaks stays, and a row that is sent again is refused, since its address is taken.
+    """
+    LookUp: _aio.StreamStreamMultiCallable[_users_pb2.UserRequest, _users_pb2.LookUpResponse]  # type: ignore[assignment]
+    """An answer for each question, in their order, while more questions come. The answers are taken as fast as
+    the caller reads them: whoever asks without reading is made to wait.
+    """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Profiles of the people who order."""
+    """Profiles of the people who order. Four methods, one of each kind that gRPC knows."""
 
     @_abc_1.abstractmethod
     def GetUser(
@@ -54,5 +80,36 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_users_pb2.UserResponse, _abc.Awaitable[_users_pb2.UserResponse]]:
         """Error 40401 when nobody has this id."""
+
+    @_abc_1.abstractmethod
+    def ListUsers(
+        self,
+        request: _users_pb2.ListUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_users_pb2.UserPage], _abc.AsyncIterator[_users_pb2.UserPage]]:
+        """Everybody in the order of their ids, a page a message. No snapshot: somebody who registers meanwhile may
+        come or not.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportUsers(
+        self,
+        request_iterator: _MaybeAsyncIterator[_users_pb2.NewUser],
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_pb2.ImportSummary, _abc.Awaitable[_users_pb2.ImportSummary]]:
+        """Registers users as they come; a row that is refused doesn't stop the others. For operators: needs
+        `authorization: Bearer <operator token>` in the metadata. Not atomic: what is stored when the stream
+        breaks stays, and a row that is sent again is refused, since its address is taken.
+        """
+
+    @_abc_1.abstractmethod
+    def LookUp(
+        self,
+        request_iterator: _MaybeAsyncIterator[_users_pb2.UserRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_users_pb2.LookUpResponse], _abc.AsyncIterator[_users_pb2.LookUpResponse]]:
+        """An answer for each question, in their order, while more questions come. The answers are taken as fast as
+        the caller reads them: whoever asks without reading is made to wait.
+        """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
