@@ -2,6 +2,7 @@
 
 from workbook_lib.lab.evidence.database import rows
 from workbook_lib.lab.evidence.graph import Edge, NodeKind, assert_edges, service_edges
+from workbook_lib.lab.evidence.groups import Group, GroupSample, GroupWatch, Member, group_members
 from workbook_lib.lab.evidence.jaeger import Jaeger
 from workbook_lib.lab.evidence.junit import CaseResult, junit
 from workbook_lib.lab.evidence.kafka import PartitionLag, group_lag, topic_offsets
@@ -28,9 +29,13 @@ __all__ = [
     "Edge",
     "EvidenceError",
     "EvidenceTimeout",
+    "Group",
+    "GroupSample",
+    "GroupWatch",
     "Hop",
     "HotSpot",
     "Jaeger",
+    "Member",
     "NodeKind",
     "PartitionLag",
     "Prometheus",
@@ -45,6 +50,7 @@ __all__ = [
     "assert_edges",
     "eventually",
     "group_lag",
+    "group_members",
     "healthy_instances",
     "hot_spots",
     "junit",

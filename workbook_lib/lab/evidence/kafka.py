@@ -45,8 +45,8 @@ async def topic_offsets(
     """
 
     async def ask() -> dict[int, int]:
-        async with _kafka(bootstrap) as (admin, consumer):
-            ends = await consumer.end_offsets(await _partitions(admin, [topic]))
+        async with observing(bootstrap) as (admin, consumer):
+            ends = await consumer.end_offsets(await partitions(admin, [topic]))
             return {place.partition: end for place, end in sorted(ends.items())}
 
     return await within(ask(), f"Kafka at {bootstrap}", timeout_seconds)
@@ -61,12 +61,12 @@ async def group_lag(
     """
 
     async def ask() -> list[PartitionLag]:
-        async with _kafka(bootstrap) as (admin, consumer):
-            committed = await _committed(admin, group)
+        async with observing(bootstrap) as (admin, consumer):
+            committed = await commits(admin, group)
             topics = {topic} if topic else {place.topic for place in committed}
             if not topics:
                 return []
-            ends = await consumer.end_offsets(await _partitions(admin, topics))
+            ends = await consumer.end_offsets(await partitions(admin, topics))
             return [
                 PartitionLag(p.topic, p.partition, committed[p].offset if p in committed else 0, end)
                 for p, end in sorted(ends.items())
@@ -76,7 +76,7 @@ async def group_lag(
 
 
 @asynccontextmanager
-async def _kafka(bootstrap: str) -> AsyncIterator[tuple[AIOKafkaAdminClient, AIOKafkaConsumer]]:
+async def observing(bootstrap: str) -> AsyncIterator[tuple[AIOKafkaAdminClient, AIOKafkaConsumer]]:
     """Clients that look without joining a group or fetching a message."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
@@ -91,7 +91,7 @@ async def _kafka(bootstrap: str) -> AsyncIterator[tuple[AIOKafkaAdminClient, AIO
         await admin.close()
 
 
-async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+async def commits(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
     """The group's commits. A new Kafka has no coordinator at first; the caller bounds the wait."""
     while True:
         try:
@@ -100,7 +100,8 @@ async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartit
             await asyncio.sleep(RETRY_SECONDS)
 
 
-async def _partitions(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> list[TopicPartition]:
+async def partitions(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> list[TopicPartition]:
+    """All partitions of the topics, in order. Raises EvidenceError for a topic that isn't there."""
     places = []
     for topic in await admin.describe_topics(sorted(topics)):
         if topic["error_code"]:

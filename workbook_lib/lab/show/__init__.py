@@ -1,5 +1,6 @@
 """What a chapter shows: tables, sources, logs, traces, maps, charts; static HTML or PNG, always with text."""
 
+from workbook_lib.lab.show.assignment import assignment
 from workbook_lib.lab.show.charts import bars, latency_histogram, timeline
 from workbook_lib.lab.show.code import source
 from workbook_lib.lab.show.flame import flame_graph
@@ -16,6 +17,7 @@ from workbook_lib.lab.show.waterfall import waterfall
 __all__ = [
     "Picture",
     "Shown",
+    "assignment",
     "bars",
     "curves",
     "flame_graph",
