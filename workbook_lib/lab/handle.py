@@ -43,6 +43,12 @@ class Handle:
     """Where it keeps its files: its database, the configuration that it was given."""
     unshared: frozenset[str] = frozenset()
     """Those of its variables that no service is given unasked."""
+    operator_token: str = field(default="", repr=False)
+    """What opens the operator routes of a service; "" for everything else."""
+    kill_expected: bool = False
+    """A fault was ordered that ends it by SIGKILL at some later moment: that death is no loss."""
+    outlives_services: bool = False
+    """Stopped only after the services, which reach each other through it."""
 
     @property
     def url(self) -> str:
@@ -111,7 +117,9 @@ class Handle:
 
     def check(self) -> None:
         """Raise `LabError`, with the end of its log, when it has died by itself."""
-        if self.process is not None and not self.ended and not self.process.alive:
+        if self.process is None or self.ended or self.process.alive:
+            return
+        if not (self.kill_expected and self.process.exit_code == -signal.SIGKILL):
             raise LabError.died(self.process, "while the chapter was using it")
 
     async def stop(self, grace_seconds: float | None = None) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
@@ -15,6 +15,7 @@ from workbook_lib.lab.handle import Handle, Started
 from workbook_lib.lab.launching import Plan, Run
 from workbook_lib.lab.log_shipper import SHIPPER, shipper_environment
 from workbook_lib.lab.optional import show_skipped
+from workbook_lib.lab.ports import PortRequest
 from workbook_lib.lab.provision import ProvisionError
 from workbook_lib.lab.run_folder import project_root
 from workbook_lib.lab.servers import SERVERS
@@ -156,6 +157,24 @@ class Lab:
             await self._bring_up(run, plan)
         return self[name]
 
+    async def run_program(
+        self,
+        name: str,
+        command: Callable[[Mapping[str, int]], Sequence[str]],
+        check: Callable[[Mapping[str, int]], Awaitable[str | None]],
+        *,
+        ports: Sequence[PortRequest],
+    ) -> Handle:
+        """Start a program that services are reached through, such as a fault's proxy.
+
+        `command` and `check` (as in `Server.check`) get its ports by role. It is stopped after the services.
+        Raises `LabError` as `start` does.
+        """
+        run = await self._opened()
+        if not self._is_running(name, 1):
+            await self._bring_up(run, run.plan_program(name, command, check, ports))
+        return self[name]
+
     async def try_start(self, *names: str) -> Started | None:
         """`start` for servers that the chapter can do without.
 
@@ -198,7 +217,7 @@ class Lab:
     async def stop(self) -> None:
         """Stop everything: services one by one, last started first, then the servers together. Idempotent.
 
-        The log shipper comes after the services, whose last lines it ships.
+        Proxies come after the services that use them, and the log shipper last: it ships their last lines.
         """
         run, self._run = self._run, None
         handles, self._handles = self._handles, {}
@@ -207,7 +226,7 @@ class Lab:
         self._end_watch()
         try:
             services = [key for key in reversed(handles) if key[0] not in SERVERS]
-            for key in sorted(services, key=lambda key: key[0] == SHIPPER.name):
+            for key in sorted(services, key=lambda k: (k[0] == SHIPPER.name, handles[k].outlives_services)):
                 await handles[key].stop()
             await asyncio.gather(*(handle.stop() for handle in handles.values()))
         finally:
@@ -229,6 +248,9 @@ class Lab:
             self._end_watch = watch_cells(self.check)
             if self._run.folder.reaped:
                 print("Ended what an earlier run had left:", ", ".join(self._run.folder.reaped))
+        for handle in self.handles:
+            if not handle.alive:
+                handle.release()  # so that it gets the same ports when it is started again
         return self._run
 
     def _servers(self, named: list[str], specs: Sequence[ServiceSpec]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ __all__ = ["Plan", "Run"]
 
 SERVICE_START_SECONDS = 30.0
 EXTERNAL_SECONDS = 5.0
+OPERATOR_TOKEN = "OPERATOR_TOKEN"  # noqa: S105 - the variable's name
 
 
 @dataclass
@@ -56,6 +58,8 @@ class Run:
         parent = os.getppid() if os.environ.get("JPY_PARENT_PID") == str(os.getppid()) else None
         self._env = {name: value for name, value in os.environ.items() if name != "JPY_PARENT_PID"}
         self._env |= {RUN_ID: self.folder.run_id, "PYTHONUNBUFFERED": "1"}
+        # Services have operator routes, so that faults can be armed in them (`lab.faults`).
+        self._operator_token = os.environ.get(OPERATOR_TOKEN) or secrets.token_urlsafe(24)
         self._supervisor = Supervisor(self.folder.log_path("supervisor"), watch=parent, env=self._env)
 
     async def plan_server(self, name: str, env: Mapping[str, str]) -> Plan:
@@ -115,15 +119,30 @@ class Run:
             addresses["grpc"] = f"127.0.0.1:{numbers['grpc']}"
         folder = self.folder.data_folder(spec.name)
         handle = Handle(name, {}, addresses, note=_notes(ports), ports=ports, folder=folder)
+        told = {OPERATOR_TOKEN: self._operator_token, **env, **spec.environment(numbers, folder)}
+        handle.operator_token = told.get(f"{spec.name.upper()}_{OPERATOR_TOKEN}") or told[OPERATOR_TOKEN]
         return Plan(
             (spec.name, index),
             handle,
             partial(check_service, spec, numbers, reload=reload),
             spec.command(reload=reload, arguments=arguments),
-            # One database a service, shared by its instances.
-            {**env, **spec.environment(numbers, folder)},
+            told,
             SERVICE_START_SECONDS,
         )
+
+    def plan_program(
+        self,
+        name: str,
+        command: Callable[[Mapping[str, int]], Sequence[str]],
+        check: Callable[[Mapping[str, int]], Awaitable[str | None]],
+        requests: Sequence[PortRequest],
+    ) -> Plan:
+        """Reserve the ports of a program that services are reached through. Raises `LabError`."""
+        ports = self._reserve(name, requests)
+        numbers = {role: reservation.port for role, reservation in ports.items()}
+        addresses = {role: f"127.0.0.1:{number}" for role, number in numbers.items()}
+        handle = Handle(name, {}, addresses, note=_notes(ports), ports=ports, outlives_services=True)
+        return Plan((name, 1), handle, lambda _: check(numbers), command(numbers), {}, SERVICE_START_SECONDS)
 
     def plan_version(
         self, name: str, spec: ServiceSpec, env: Mapping[str, str], arguments: Sequence[str]

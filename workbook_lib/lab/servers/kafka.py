@@ -48,7 +48,8 @@ class Kafka(Server):
     def launch(self, place: Place) -> Launch:
         """Storage is copied from the formatted template; formatting anew would start a JVM of its own."""
         storage = place.folder / "storage"
-        shutil.copytree(place.program / "template", storage)
+        if not storage.exists():  # started again after a crash, it finds what it had
+            shutil.copytree(place.program / "template", storage)
         properties = place.folder / "server.properties"
         properties.write_text(PROPERTIES.format(storage=storage, **place.ports))
         return Launch([*provision.kafka_java_command(place.found), str(properties)])
