@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"services/contracts/inventory.proto\x12\x15workbook.inventory.v1\x1a\x1cgoogle/api/annotations.proto\"\x1b\n\x0cStockRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\"W\n\rStockResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tavailable\x18\x03 \x01(\x05\x12\x18\n\x10unit_price_cents\x18\x04 \x01(\x03\"A\n\x0eReserveRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\"+\n\x0fReserveResponse\x12\x18\n\x10unit_price_cents\x18\x01 \x01(\x03\"\"\n\x0eReleaseRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"#\n\x0fReleaseResponse\x12\x10\n\x08quantity\x18\x01 \x01(\x05\")\n\x15\x43onfirmReserveRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"\x18\n\x16\x43onfirmReserveResponse\"(\n\x14\x43\x61ncelReserveRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"\x17\n\x15\x43\x61ncelReserveResponse2\xfb\x04\n\x10InventoryService\x12{\n\x08GetStock\x12#.workbook.inventory.v1.StockRequest\x1a$.workbook.inventory.v1.StockResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x0f/v1/stock/{sku}Z\x0b\x12\t/v1/stock\x12X\n\x07Reserve\x12%.workbook.inventory.v1.ReserveRequest\x1a&.workbook.inventory.v1.ReserveResponse\x12X\n\x07Release\x12%.workbook.inventory.v1.ReleaseRequest\x1a&.workbook.inventory.v1.ReleaseResponse\x12[\n\nTryReserve\x12%.workbook.inventory.v1.ReserveRequest\x1a&.workbook.inventory.v1.ReserveResponse\x12m\n\x0e\x43onfirmReserve\x12,.workbook.inventory.v1.ConfirmReserveRequest\x1a-.workbook.inventory.v1.ConfirmReserveResponse\x12j\n\rCancelReserve\x12+.workbook.inventory.v1.CancelReserveRequest\x1a,.workbook.inventory.v1.CancelReserveResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"services/contracts/inventory.proto\x12\x15workbook.inventory.v1\x1a\x1cgoogle/api/annotations.proto\"\x1b\n\x0cStockRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\"W\n\rStockResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tavailable\x18\x03 \x01(\x05\x12\x18\n\x10unit_price_cents\x18\x04 \x01(\x03\"A\n\x0eReserveRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\"+\n\x0fReserveResponse\x12\x18\n\x10unit_price_cents\x18\x01 \x01(\x03\"\"\n\x0eReleaseRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"#\n\x0fReleaseResponse\x12\x10\n\x08quantity\x18\x01 \x01(\x05\")\n\x15\x43onfirmReserveRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"\x18\n\x16\x43onfirmReserveResponse\"(\n\x14\x43\x61ncelReserveRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"\x17\n\x15\x43\x61ncelReserveResponse2\x97\x05\n\x10InventoryService\x12~\n\x08GetStock\x12#.workbook.inventory.v1.StockRequest\x1a$.workbook.inventory.v1.StockResponse\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\x12\x0f/v1/stock/{sku}Z\x0b\x12\t/v1/stock\x12]\n\x07Reserve\x12%.workbook.inventory.v1.ReserveRequest\x1a&.workbook.inventory.v1.ReserveResponse\"\x03\x90\x02\x02\x12]\n\x07Release\x12%.workbook.inventory.v1.ReleaseRequest\x1a&.workbook.inventory.v1.ReleaseResponse\"\x03\x90\x02\x02\x12`\n\nTryReserve\x12%.workbook.inventory.v1.ReserveRequest\x1a&.workbook.inventory.v1.ReserveResponse\"\x03\x90\x02\x02\x12r\n\x0e\x43onfirmReserve\x12,.workbook.inventory.v1.ConfirmReserveRequest\x1a-.workbook.inventory.v1.ConfirmReserveResponse\"\x03\x90\x02\x02\x12o\n\rCancelReserve\x12+.workbook.inventory.v1.CancelReserveRequest\x1a,.workbook.inventory.v1.CancelReserveResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'services.contracts.inventor
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INVENTORYSERVICE'].methods_by_name['GetStock']._loaded_options = None
-  _globals['_INVENTORYSERVICE'].methods_by_name['GetStock']._serialized_options = b'\202\323\344\223\002\036\022\017/v1/stock/{sku}Z\013\022\t/v1/stock'
+  _globals['_INVENTORYSERVICE'].methods_by_name['GetStock']._serialized_options = b'\220\002\001\202\323\344\223\002\036\022\017/v1/stock/{sku}Z\013\022\t/v1/stock'
+  _globals['_INVENTORYSERVICE'].methods_by_name['Reserve']._loaded_options = None
+  _globals['_INVENTORYSERVICE'].methods_by_name['Reserve']._serialized_options = b'\220\002\002'
+  _globals['_INVENTORYSERVICE'].methods_by_name['Release']._loaded_options = None
+  _globals['_INVENTORYSERVICE'].methods_by_name['Release']._serialized_options = b'\220\002\002'
+  _globals['_INVENTORYSERVICE'].methods_by_name['TryReserve']._loaded_options = None
+  _globals['_INVENTORYSERVICE'].methods_by_name['TryReserve']._serialized_options = b'\220\002\002'
+  _globals['_INVENTORYSERVICE'].methods_by_name['ConfirmReserve']._loaded_options = None
+  _globals['_INVENTORYSERVICE'].methods_by_name['ConfirmReserve']._serialized_options = b'\220\002\002'
+  _globals['_INVENTORYSERVICE'].methods_by_name['CancelReserve']._loaded_options = None
+  _globals['_INVENTORYSERVICE'].methods_by_name['CancelReserve']._serialized_options = b'\220\002\002'
   _globals['_STOCKREQUEST']._serialized_start=91
   _globals['_STOCKREQUEST']._serialized_end=118
   _globals['_STOCKRESPONSE']._serialized_start=120
@@ -55,5 +65,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELRESERVERESPONSE']._serialized_start=505
   _globals['_CANCELRESERVERESPONSE']._serialized_end=528
   _globals['_INVENTORYSERVICE']._serialized_start=531
-  _globals['_INVENTORYSERVICE']._serialized_end=1166
+  _globals['_INVENTORYSERVICE']._serialized_end=1194
 # @@protoc_insertion_point(module_scope)

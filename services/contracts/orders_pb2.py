@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fservices/contracts/orders.proto\x12\x12workbook.orders.v1\x1a\x1cgoogle/api/annotations.proto\"{\n\x11PlaceOrderRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\x12\x36\n\x0c\x63oordination\x18\x04 \x01(\x0e\x32 .workbook.orders.v1.Coordination\"#\n\x0fGetOrderRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"\x86\x02\n\x05Order\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0b\n\x03sku\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x05\x12/\n\x06status\x18\x05 \x01(\x0e\x32\x1f.workbook.orders.v1.OrderStatus\x12\x13\n\x0btotal_cents\x18\x06 \x01(\x03\x12\x12\n\ncreated_at\x18\x07 \x01(\t\x12\x36\n\x0c\x63oordination\x18\x08 \x01(\x0e\x32 .workbook.orders.v1.Coordination\x12\x12\n\nerror_code\x18\t \x01(\x05\x12\x15\n\rerror_message\x18\n \x01(\t*}\n\x0bOrderStatus\x12\x1c\n\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14ORDER_STATUS_PENDING\x10\x01\x12\x1a\n\x16ORDER_STATUS_CONFIRMED\x10\x02\x12\x1a\n\x16ORDER_STATUS_CANCELLED\x10\x03*\xa0\x01\n\x0c\x43oordination\x12\x1c\n\x18\x43OORDINATION_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43OORDINATION_RESERVE_ONLY\x10\x01\x12\x1e\n\x1a\x43OORDINATION_ORCHESTRATION\x10\x02\x12\x1d\n\x19\x43OORDINATION_CHOREOGRAPHY\x10\x03\x12\x14\n\x10\x43OORDINATION_TCC\x10\x04\x32\xf0\x01\n\x0cOrderService\x12u\n\nPlaceOrder\x12%.workbook.orders.v1.PlaceOrderRequest\x1a\x19.workbook.orders.v1.Order\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/users/{user_id}/orders:\x01*\x12i\n\x08GetOrder\x12#.workbook.orders.v1.GetOrderRequest\x1a\x19.workbook.orders.v1.Order\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/orders/{order_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fservices/contracts/orders.proto\x12\x12workbook.orders.v1\x1a\x1cgoogle/api/annotations.proto\"{\n\x11PlaceOrderRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x05\x12\x36\n\x0c\x63oordination\x18\x04 \x01(\x0e\x32 .workbook.orders.v1.Coordination\"#\n\x0fGetOrderRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"\x86\x02\n\x05Order\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0b\n\x03sku\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x05\x12/\n\x06status\x18\x05 \x01(\x0e\x32\x1f.workbook.orders.v1.OrderStatus\x12\x13\n\x0btotal_cents\x18\x06 \x01(\x03\x12\x12\n\ncreated_at\x18\x07 \x01(\t\x12\x36\n\x0c\x63oordination\x18\x08 \x01(\x0e\x32 .workbook.orders.v1.Coordination\x12\x12\n\nerror_code\x18\t \x01(\x05\x12\x15\n\rerror_message\x18\n \x01(\t*}\n\x0bOrderStatus\x12\x1c\n\x18ORDER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14ORDER_STATUS_PENDING\x10\x01\x12\x1a\n\x16ORDER_STATUS_CONFIRMED\x10\x02\x12\x1a\n\x16ORDER_STATUS_CANCELLED\x10\x03*\xa0\x01\n\x0c\x43oordination\x12\x1c\n\x18\x43OORDINATION_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43OORDINATION_RESERVE_ONLY\x10\x01\x12\x1e\n\x1a\x43OORDINATION_ORCHESTRATION\x10\x02\x12\x1d\n\x19\x43OORDINATION_CHOREOGRAPHY\x10\x03\x12\x14\n\x10\x43OORDINATION_TCC\x10\x04\x32\xf3\x01\n\x0cOrderService\x12u\n\nPlaceOrder\x12%.workbook.orders.v1.PlaceOrderRequest\x1a\x19.workbook.orders.v1.Order\"%\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/users/{user_id}/orders:\x01*\x12l\n\x08GetOrder\x12#.workbook.orders.v1.GetOrderRequest\x1a\x19.workbook.orders.v1.Order\" \x90\x02\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/orders/{order_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERSERVICE'].methods_by_name['PlaceOrder']._loaded_options = None
   _globals['_ORDERSERVICE'].methods_by_name['PlaceOrder']._serialized_options = b'\202\323\344\223\002\037\"\032/v1/users/{user_id}/orders:\001*'
   _globals['_ORDERSERVICE'].methods_by_name['GetOrder']._loaded_options = None
-  _globals['_ORDERSERVICE'].methods_by_name['GetOrder']._serialized_options = b'\202\323\344\223\002\027\022\025/v1/orders/{order_id}'
+  _globals['_ORDERSERVICE'].methods_by_name['GetOrder']._serialized_options = b'\220\002\001\202\323\344\223\002\027\022\025/v1/orders/{order_id}'
   _globals['_ORDERSTATUS']._serialized_start=512
   _globals['_ORDERSTATUS']._serialized_end=637
   _globals['_COORDINATION']._serialized_start=640
@@ -47,5 +47,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDER']._serialized_start=248
   _globals['_ORDER']._serialized_end=510
   _globals['_ORDERSERVICE']._serialized_start=803
-  _globals['_ORDERSERVICE']._serialized_end=1043
+  _globals['_ORDERSERVICE']._serialized_end=1046
 # @@protoc_insertion_point(module_scope)

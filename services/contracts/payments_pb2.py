@@ -24,13 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!services/contracts/payments.proto\x12\x14workbook.payments.v1\"!\n\x0e\x41\x63\x63ountRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"9\n\x0f\x41\x63\x63ountResponse\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x15\n\rbalance_cents\x18\x02 \x01(\x03\"H\n\rChargeRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_cents\x18\x03 \x01(\x03\"\'\n\x0e\x43hargeResponse\x12\x15\n\rbalance_cents\x18\x01 \x01(\x03\"!\n\rRefundRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"&\n\x0eRefundResponse\x12\x14\n\x0c\x61mount_cents\x18\x01 \x01(\x03\"(\n\x14\x43onfirmChargeRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"\x17\n\x15\x43onfirmChargeResponse\"\'\n\x13\x43\x61ncelChargeRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"\x16\n\x14\x43\x61ncelChargeResponse2\xbe\x04\n\x0ePaymentService\x12Y\n\nGetAccount\x12$.workbook.payments.v1.AccountRequest\x1a%.workbook.payments.v1.AccountResponse\x12S\n\x06\x43harge\x12#.workbook.payments.v1.ChargeRequest\x1a$.workbook.payments.v1.ChargeResponse\x12S\n\x06Refund\x12#.workbook.payments.v1.RefundRequest\x1a$.workbook.payments.v1.RefundResponse\x12V\n\tTryCharge\x12#.workbook.payments.v1.ChargeRequest\x1a$.workbook.payments.v1.ChargeResponse\x12h\n\rConfirmCharge\x12*.workbook.payments.v1.ConfirmChargeRequest\x1a+.workbook.payments.v1.ConfirmChargeResponse\x12\x65\n\x0c\x43\x61ncelCharge\x12).workbook.payments.v1.CancelChargeRequest\x1a*.workbook.payments.v1.CancelChargeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!services/contracts/payments.proto\x12\x14workbook.payments.v1\"!\n\x0e\x41\x63\x63ountRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"9\n\x0f\x41\x63\x63ountResponse\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x15\n\rbalance_cents\x18\x02 \x01(\x03\"H\n\rChargeRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_cents\x18\x03 \x01(\x03\"\'\n\x0e\x43hargeResponse\x12\x15\n\rbalance_cents\x18\x01 \x01(\x03\"!\n\rRefundRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"&\n\x0eRefundResponse\x12\x14\n\x0c\x61mount_cents\x18\x01 \x01(\x03\"(\n\x14\x43onfirmChargeRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"\x17\n\x15\x43onfirmChargeResponse\"\'\n\x13\x43\x61ncelChargeRequest\x12\x10\n\x08order_id\x18\x01 \x01(\t\"\x16\n\x14\x43\x61ncelChargeResponse2\xdc\x04\n\x0ePaymentService\x12^\n\nGetAccount\x12$.workbook.payments.v1.AccountRequest\x1a%.workbook.payments.v1.AccountResponse\"\x03\x90\x02\x01\x12X\n\x06\x43harge\x12#.workbook.payments.v1.ChargeRequest\x1a$.workbook.payments.v1.ChargeResponse\"\x03\x90\x02\x02\x12X\n\x06Refund\x12#.workbook.payments.v1.RefundRequest\x1a$.workbook.payments.v1.RefundResponse\"\x03\x90\x02\x02\x12[\n\tTryCharge\x12#.workbook.payments.v1.ChargeRequest\x1a$.workbook.payments.v1.ChargeResponse\"\x03\x90\x02\x02\x12m\n\rConfirmCharge\x12*.workbook.payments.v1.ConfirmChargeRequest\x1a+.workbook.payments.v1.ConfirmChargeResponse\"\x03\x90\x02\x02\x12j\n\x0c\x43\x61ncelCharge\x12).workbook.payments.v1.CancelChargeRequest\x1a*.workbook.payments.v1.CancelChargeResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'services.contracts.payments_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PAYMENTSERVICE'].methods_by_name['GetAccount']._loaded_options = None
+  _globals['_PAYMENTSERVICE'].methods_by_name['GetAccount']._serialized_options = b'\220\002\001'
+  _globals['_PAYMENTSERVICE'].methods_by_name['Charge']._loaded_options = None
+  _globals['_PAYMENTSERVICE'].methods_by_name['Charge']._serialized_options = b'\220\002\002'
+  _globals['_PAYMENTSERVICE'].methods_by_name['Refund']._loaded_options = None
+  _globals['_PAYMENTSERVICE'].methods_by_name['Refund']._serialized_options = b'\220\002\002'
+  _globals['_PAYMENTSERVICE'].methods_by_name['TryCharge']._loaded_options = None
+  _globals['_PAYMENTSERVICE'].methods_by_name['TryCharge']._serialized_options = b'\220\002\002'
+  _globals['_PAYMENTSERVICE'].methods_by_name['ConfirmCharge']._loaded_options = None
+  _globals['_PAYMENTSERVICE'].methods_by_name['ConfirmCharge']._serialized_options = b'\220\002\002'
+  _globals['_PAYMENTSERVICE'].methods_by_name['CancelCharge']._loaded_options = None
+  _globals['_PAYMENTSERVICE'].methods_by_name['CancelCharge']._serialized_options = b'\220\002\002'
   _globals['_ACCOUNTREQUEST']._serialized_start=59
   _globals['_ACCOUNTREQUEST']._serialized_end=92
   _globals['_ACCOUNTRESPONSE']._serialized_start=94
@@ -52,5 +64,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELCHARGERESPONSE']._serialized_start=451
   _globals['_CANCELCHARGERESPONSE']._serialized_end=473
   _globals['_PAYMENTSERVICE']._serialized_start=476
-  _globals['_PAYMENTSERVICE']._serialized_end=1050
+  _globals['_PAYMENTSERVICE']._serialized_end=1080
 # @@protoc_insertion_point(module_scope)
