@@ -62,6 +62,11 @@ class Process:
                 await asyncio.sleep(0.02)
         raise AssertionError(f"ended with {self._process.returncode}:\n{self.log}")
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self._process.send_signal(number)

@@ -7,6 +7,7 @@ from fastapi import Response
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from workbook_lib.kit.failpoints import failpoint
 from workbook_lib.kit.service import Service, main
 from workbook_lib.kit.settings import ServiceSettings
 
@@ -70,6 +71,11 @@ def build(settings: DemoSettings) -> Service:
     async def careless(value: str, response: Response) -> str:
         response.headers["Location"] = value  # as no route should: what a caller sent, as it came
         return "careless"
+
+    @service.app.get("/step")
+    async def step() -> str:
+        failpoint("demo.step")
+        return "past the step"
 
     @service.app.get("/boom")
     async def boom() -> None:

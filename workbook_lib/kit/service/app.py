@@ -65,9 +65,13 @@ class Service:
         if self.settings.operator_token:
             # Imported where it is needed: the profiler is a good part of a small service's start.
             from workbook_lib.kit.security.operators import OperatorGuard
+            from workbook_lib.kit.service.fault_routes import fault_routes
             from workbook_lib.kit.service.profiling import profiling_routes
 
-            app.include_router(profiling_routes(OperatorGuard(self.settings.operator_token)))
+            guard = OperatorGuard(self.settings.operator_token)
+            app.include_router(profiling_routes(guard))
+            if self.settings.environment != "prod":
+                app.include_router(fault_routes(guard))
         # Innermost first: an unexpected error must have become a response before it is logged and counted.
         app.add_middleware(BodyLimit, max_body_bytes=self.settings.max_body_bytes)
         app.add_middleware(UnexpectedErrors)

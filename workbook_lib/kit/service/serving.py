@@ -13,7 +13,7 @@ import uvloop
 from fastapi.routing import iter_route_contexts
 from starlette.routing import WebSocketRoute
 
-from workbook_lib.kit import logs, telemetry
+from workbook_lib.kit import failpoints, logs, telemetry
 from workbook_lib.kit.errors import Unavailable
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.process import raise_file_limit
@@ -211,6 +211,7 @@ def main(settings_type: type[SettingsT], build: Callable[[SettingsT], Service]) 
         settings.environment,
         form=settings.log_format,
     )
+    failpoints.arm_all(settings.failpoints)
     tracing = telemetry.configure(settings.service, settings.instance, settings.otlp_endpoint)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

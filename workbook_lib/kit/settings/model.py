@@ -12,6 +12,7 @@ from pydantic import (
     PrivateAttr,
     SecretStr,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_serializer,
     field_validator,
     model_validator,
@@ -19,6 +20,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from workbook_lib.kit import failpoints
 from workbook_lib.kit.settings.given import Given, read_text
 from workbook_lib.kit.settings.masking import MASK, masked, names_a_secret
 from workbook_lib.kit.settings.placeholders import Placeholders
@@ -42,6 +44,7 @@ _SHARED_VARIABLES: Mapping[str, str] = {
     "consul_http_token": "CONSUL_HTTP_TOKEN",
     "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
     "operator_token": "OPERATOR_TOKEN",
+    "failpoints": "SERVICE_FAILPOINTS",
     "check_interval_seconds": "CHECK_INTERVAL_SECONDS",
     "database_url": "DATABASE_URL",
     "redis_url": "REDIS_URL",
@@ -102,6 +105,9 @@ class ServiceSettings(BaseSettings):
     operator_token: SecretStr | None = Field(
         default=None, description="opens /debug to callers on this machine; none: there is no /debug"
     )
+    failpoints: str = Field(
+        default="", description="faults armed from the start: name=kill|stop|error[*pass], by ;. Not in prod"
+    )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _secrets: set[str] = PrivateAttr(default_factory=set)
@@ -154,6 +160,13 @@ class ServiceSettings(BaseSettings):
     def _with_scheme(cls, value: str | None) -> str | None:
         # Consul's own tools allow CONSUL_HTTP_ADDR without a scheme.
         return f"http://{value}" if value and "://" not in value else value
+
+    @field_validator("failpoints")
+    @classmethod
+    def _readable_and_not_in_prod(cls, value: str, info: ValidationInfo) -> str:
+        if failpoints.parse(value) and info.data.get("environment") == "prod":
+            raise ValueError("no fault is armed in prod")
+        return value
 
     @model_validator(mode="after")
     def _name_instance(self) -> Self:
