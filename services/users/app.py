@@ -10,14 +10,14 @@ from services.contracts.orders_pb2_grpc import OrderServiceStub
 from services.users.accounts import Accounts, account_routes
 from services.users.domain import NewUser, NewUserForm, User, with_id
 from services.users.profiles import Profiles
-from services.users.rpc import add_users
+from services.users.rpc import users_rpc
 from services.users.settings import UsersSettings
 from services.users.store import Base, UserStore
 from workbook_lib.kit.cache import Cache
 from workbook_lib.kit.discovery import Directory
 from workbook_lib.kit.errors import Conflict
 from workbook_lib.kit.fields import WHOLE
-from workbook_lib.kit.rpc import RpcClient, RpcServer
+from workbook_lib.kit.rpc import RpcClient
 from workbook_lib.kit.security.passwords import Passwords
 from workbook_lib.kit.service import Service, error_answers
 from workbook_lib.kit.storage import Database
@@ -179,7 +179,5 @@ def build(settings: UsersSettings, clients: Clients | None = None) -> Service:
     service.app.include_router(order_routes(profiles, clients.orders))
     service.app.include_router(account_routes(Accounts(store, Passwords())))
     if settings.grpc_port is not None:
-        rpc = RpcServer(settings.host, settings.grpc_port)
-        add_users(rpc, store, profiles)
-        service.add_rpc(rpc)
+        service.add_rpc(users_rpc(settings, settings.grpc_port, store, profiles))
     return service

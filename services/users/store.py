@@ -1,6 +1,7 @@
 """The users' own database."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,6 +103,23 @@ class UserStore:
                     await session.execute(insert(CredentialRow).values(row))
         except IntegrityError as error:
             raise Conflict(f"{user.email} is registered already") from error
+
+    async def add_many(self, users: Sequence[User]) -> dict[int, Conflict]:
+        """Store new users in one transaction if all can be; else one by one. Who can't be, by place."""
+        if not users:
+            return {}
+        try:
+            async with self._database.session() as session:
+                await session.execute(insert(UserRow), [user.model_dump() for user in users])
+        except IntegrityError:
+            refused: dict[int, Conflict] = {}
+            for place, user in enumerate(users):
+                try:
+                    await self.add(user)
+                except Conflict as error:
+                    refused[place] = error
+            return refused
+        return {}
 
     async def credential(self, email: str) -> Credential | None:
         """How the user with this address logs in; None when there is none, or without a password."""

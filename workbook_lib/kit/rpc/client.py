@@ -1,7 +1,7 @@
 """The client side: one channel an instance, each call to the instance whose turn it is."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +13,7 @@ from workbook_lib.kit import telemetry
 from workbook_lib.kit.clock import SYSTEM_CLOCK
 from workbook_lib.kit.discovery import Instances
 from workbook_lib.kit.errors import Unavailable
+from workbook_lib.kit.rpc.outgoing import STREAMS, changing
 from workbook_lib.kit.rpc.status import call_deadline, error_of
 
 __all__ = ["RpcClient"]
@@ -31,7 +32,9 @@ class RpcClient(Generic[StubT]):
     """Calls one service at the instances that `instances` gives, by stubs of `stub_type`.
 
     Each call carries the trace context and a deadline: its own `timeout=`, or `timeout_seconds`, and
-    never later than the deadline of the RPC that it is made for.
+    never later than the deadline of the RPC that it is made for. A stream may last: of these it has the last.
+    `service_config` tells gRPC what to try again (`kit.rpc.service_config`); the trace shows one call, and
+    the server's side of each attempt. `interceptors` see calls inside their spans.
     """
 
     def __init__(
@@ -40,10 +43,16 @@ class RpcClient(Generic[StubT]):
         stub_type: Callable[[grpc.aio.Channel], StubT],
         *,
         timeout_seconds: float = 1.0,
+        service_config: str | None = None,
+        interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
     ) -> None:
         self._instances = instances
         self._stub_type = stub_type
         self._timeout_seconds = timeout_seconds
+        self._options: list[tuple[str, str | int]] = [*_CHANNEL_OPTIONS]
+        if service_config is not None:
+            self._options.append(("grpc.service_config", service_config))
+        self._interceptors = tuple(interceptors)
         self._connected: dict[str, tuple[grpc.aio.Channel, StubT]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._started = False
@@ -76,8 +85,9 @@ class RpcClient(Generic[StubT]):
     def _stub(self, target: str) -> StubT:
         if target not in self._connected:
             self._leave_gone()
-            interceptors = [*_tracing(), _Bounded(self._timeout_seconds)]
-            channel = grpc.aio.insecure_channel(target, options=_CHANNEL_OPTIONS, interceptors=interceptors)
+            bounded = [*changing(_within_the_served, STREAMS), _Bounded(self._timeout_seconds)]
+            interceptors = [*_tracing(), *self._interceptors, *bounded]
+            channel = grpc.aio.insecure_channel(target, options=self._options, interceptors=interceptors)
             self._connected[target] = (channel, self._stub_type(channel))
         return self._connected[target][1]
 
@@ -96,10 +106,25 @@ def _tracing() -> list[grpc.aio.ClientInterceptor]:
     return interceptors
 
 
+def _within_the_served(details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+    """The call, to end no later than the one that it is made for."""
+    if (deadline := call_deadline.get()) is None:
+        return details
+    remaining = max(0.0, deadline - SYSTEM_CLOCK.monotonic())
+    timeout = remaining if details.timeout is None else min(details.timeout, remaining)
+    return _lasting(details, timeout)
+
+
+def _lasting(details: grpc.aio.ClientCallDetails, seconds: float) -> grpc.aio.ClientCallDetails:
+    return grpc.aio.ClientCallDetails(
+        details.method, seconds, details.metadata, details.credentials, details.wait_for_ready
+    )
+
+
 class _Bounded(grpc.aio.UnaryUnaryClientInterceptor):
     """Ends each call of one question and one answer with its deadline, or with its caller.
 
-    A stream may last, so whoever opens it bounds it. Must be the innermost: the call's span is current in it.
+    Must be the innermost: the call's span is current in it.
     """
 
     def __init__(self, timeout_seconds: float) -> None:
@@ -112,13 +137,9 @@ class _Bounded(grpc.aio.UnaryUnaryClientInterceptor):
         request: object,
     ) -> Any:  # noqa: ANN401
         details = client_call_details
-        timeout = self._timeout_seconds if details.timeout is None else details.timeout
-        deadline = call_deadline.get()
-        if deadline is not None:
-            timeout = min(timeout, max(0.0, deadline - SYSTEM_CLOCK.monotonic()))
-        bounded = grpc.aio.ClientCallDetails(
-            details.method, timeout, details.metadata, details.credentials, details.wait_for_ready
-        )
+        if details.timeout is None:
+            details = _lasting(details, self._timeout_seconds)
+        bounded = _within_the_served(details)
         call = await continuation(bounded, request)
         try:
             await call.code()

@@ -2,7 +2,7 @@
 
 import contextlib
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -23,13 +23,22 @@ _SERVING = health_pb2.HealthCheckResponse.SERVING
 class RpcServer:
     """Serves RPCs with the gRPC health protocol, reflection, a span and a log line a call, uniform errors.
 
-    Handlers are coroutines or, for streams, async generators. Port 0 takes a free port; `port` tells which.
+    Handlers are coroutines or, for streams, async generators. `interceptors` are inside of all that: what one
+    raises is answered like a handler's error. Port 0 takes a free port; `port` tells which.
     """
 
-    def __init__(self, host: str, port: int, *, stop_grace_seconds: float = 4.0) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        stop_grace_seconds: float = 4.0,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    ) -> None:
         self.host = host
         self.port = port
         self._stop_grace_seconds = stop_grace_seconds
+        self._interceptors = tuple(interceptors)
         self._services: list[tuple[Callable[[Any, grpc.aio.Server], None], object, str]] = []
         self._health = _Health()
         self._server: grpc.aio.Server | None = None
@@ -43,8 +52,9 @@ class RpcServer:
         if self._server is not None:
             return
         tracing = aio_server_interceptor(telemetry.provider(), _not_grpcs_own)  # type: ignore[no-untyped-call]
+        interceptors = [tracing, UniformErrors(), *self._interceptors]
         # Without this option a second server would share the port in silence and take half the calls.
-        server = grpc.aio.server(interceptors=[tracing, UniformErrors()], options=[("grpc.so_reuseport", 0)])
+        server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
         for add_to_server, servicer, _ in self._services:
             add_to_server(servicer, server)
         self._health = _Health()

@@ -1,9 +1,9 @@
-"""What surrounds every handler of the kit's gRPC server."""
+"""What surrounds every handler of the kit's gRPC server: deadline, uniform errors, a line in the log."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,101 +15,81 @@ from workbook_lib.kit.clock import SYSTEM_CLOCK
 from workbook_lib.kit.errors import Internal, ServiceError, error_body
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.reporting import report_unexpected
+from workbook_lib.kit.rpc.interception import Call, CallInterceptor
+from workbook_lib.kit.rpc.request_ids import current_request_id
 from workbook_lib.kit.rpc.status import call_deadline, metadata_of, status_of
 
 __all__ = ["UniformErrors"]
 
 _log = get_logger(__name__)
 _access_log = get_logger("access")
+_ATTEMPTS_BEFORE = "grpc-previous-rpc-attempts"
 
 if TYPE_CHECKING:  # generic in the type stubs only
-    Handler = grpc.RpcMethodHandler[Any, Any]
     Context = grpc.aio.ServicerContext[Any, Any]
-    Behavior = Callable[[Any, Context], Any]
 
 
-class UniformErrors(grpc.aio.ServerInterceptor):
+class UniformErrors(CallInterceptor):
     """Answers a `ServiceError` with its status and code, and anything else with INTERNAL and a safe message.
 
-    What is unexpected is logged with its traceback. Every call leaves a line in the access log.
+    What is unexpected is logged with its traceback. Every call leaves a line in the access log: a stream's
+    tells how many messages were received and sent, a retry's which attempt it was.
     """
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        """Wrap the handler of one call, whichever of the four kinds it is, unless it is gRPC's own."""
-        handler = await continuation(handler_call_details)
-        method = handler_call_details.method
-        if handler is None or method.startswith("/grpc."):
-            return handler
-        takes = "stream" if handler.request_streaming else "unary"
-        kind, wrap = (
-            (f"{takes}_stream", _stream) if handler.response_streaming else (f"{takes}_unary", _unary)
-        )
-        make_handler = getattr(grpc, f"{kind}_rpc_method_handler")
-        wrapped: Handler = make_handler(
-            wrap(method, getattr(handler, kind)), handler.request_deserializer, handler.response_serializer
-        )
-        return wrapped
+    @contextmanager
+    def around(self, call: Call) -> Iterator[None]:
+        """Set the deadline, turn errors into statuses, and write the line."""
+        started = time.perf_counter()
+        outcome = "CANCELLED"
+        remaining_seconds: float | None = call.context.time_remaining()
+        if remaining_seconds is not None:
+            call_deadline.set(SYSTEM_CLOCK.monotonic() + remaining_seconds)
+        try:
+            yield
+            outcome = "OK"
+        except ServiceError as error:
+            if error.public_message is not None:
+                _log.log(
+                    level_of(error),
+                    "call failed",
+                    error=type(error).__name__,
+                    code=error.code,
+                    cause=error.message,
+                )
+            outcome = _refuse(call.context, error)
+        except grpc.aio.AbortError:
+            outcome = "ABORTED BY HANDLER"
+            raise
+        except Exception as error:  # noqa: BLE001 - the caller gets an answer, whatever it was
+            report_unexpected(error, method=call.method)
+            outcome = _refuse(call.context, Internal(str(error)))
+        finally:
+            _write_line(call, outcome, round((time.perf_counter() - started) * 1000, 2))
 
 
-def _unary(method: str, behavior: Behavior) -> Behavior:
-    async def handle(request: object, context: Context) -> object:
-        with _guarded(method, context):
-            answer: object = await behavior(request, context)
-            return answer
-        return None  # never sent: the status isn't OK
-
-    return handle
-
-
-def _stream(method: str, behavior: Behavior) -> Behavior:
-    async def handle(request: object, context: Context) -> AsyncIterator[object]:
-        with _guarded(method, context):
-            async for answer in behavior(request, context):
-                yield answer
-
-    return handle
-
-
-@contextmanager
-def _guarded(method: str, context: Context) -> Iterator[None]:
-    started = time.perf_counter()
-    outcome = "CANCELLED"
-    remaining_seconds: float | None = context.time_remaining()
-    if remaining_seconds is not None:
-        call_deadline.set(SYSTEM_CLOCK.monotonic() + remaining_seconds)
-    try:
-        yield
-        outcome = "OK"
-    except ServiceError as error:
-        if error.public_message is not None:
-            _log.log(
-                level_of(error),
-                "call failed",
-                error=type(error).__name__,
-                code=error.code,
-                cause=error.message,
-            )
-        outcome = _refuse(context, error)
-    except grpc.aio.AbortError:
-        outcome = "ABORTED BY HANDLER"
-        raise
-    except Exception as error:  # noqa: BLE001 - the caller gets an answer, whatever it was
-        report_unexpected(error, method=method)
-        outcome = _refuse(context, Internal(str(error)))
-    finally:
-        latency_ms = round((time.perf_counter() - started) * 1000, 2)
-        _access_log.info("rpc", client=context.peer(), method=method, status=outcome, latency_ms=latency_ms)
+def _write_line(call: Call, outcome: str, latency_ms: float) -> None:
+    more: dict[str, object] = {}
+    if call.is_stream:
+        more |= {"received": call.received, "sent": call.sent}
+    if (before := dict(call.context.invocation_metadata() or ()).get(_ATTEMPTS_BEFORE)) is not None:
+        more["attempt"] = int(before) + 1
+    if (request_id := current_request_id()) is not None:
+        more["request_id"] = request_id
+    _access_log.info(
+        "rpc",
+        client=call.context.peer(),
+        method=call.method,
+        status=outcome,
+        latency_ms=latency_ms,
+        **more,
+    )
 
 
 def _refuse(context: Context, error: ServiceError) -> str:
     # Not context.abort: it ends in an exception, which tracing would then report as one more error.
     status = status_of(error)
     message = error_body(error, telemetry.current_trace_id(), SYSTEM_CLOCK).message
-    context.set_trailing_metadata(metadata_of(error, message))
+    context.set_trailing_metadata((*(context.trailing_metadata() or ()), *metadata_of(error, message)))
     context.set_details(message)
     context.set_code(status)
     return status.name

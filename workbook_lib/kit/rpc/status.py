@@ -9,11 +9,12 @@ from contextvars import ContextVar
 from typing import Final
 
 import grpc
+from google.rpc.status_pb2 import Status
 
 from workbook_lib.kit.errors import ServiceError, from_body
 from workbook_lib.kit.rpc.details import DETAILS, Told, pack, unpack
 
-__all__ = ["ERROR_CODE", "call_deadline", "error_of", "metadata_of", "status_of"]
+__all__ = ["ERROR_CODE", "call_deadline", "error_of", "metadata_of", "status_message", "status_of"]
 
 ERROR_CODE: Final = "error-code"
 
@@ -51,6 +52,12 @@ def metadata_of(error: ServiceError, message: str) -> tuple[tuple[str, str | byt
     """The trailing metadata that go with the status; `message` is what the caller reads."""
     number: int = status_of(error).value[0]
     return (ERROR_CODE, str(error.code)), (DETAILS, pack(error, number, message))
+
+
+def status_message(error: ServiceError) -> Status:
+    """The error as a part of an answer: what became of one item, where others went well."""
+    number: int = status_of(error).value[0]
+    return Status.FromString(pack(error, number, error.public_message or error.message))
 
 
 def error_of(failure: grpc.aio.AioRpcError, target: str) -> ServiceError:
