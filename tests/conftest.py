@@ -77,3 +77,9 @@ def amqp_url(session_lab: Lab) -> str:
     if asyncio.run(session_lab.try_start("rabbitmq")) is None:
         pytest.skip("RabbitMQ can't be had here")
     return session_lab["rabbitmq"].environment["AMQP_URL"]
+
+
+@pytest.fixture(scope="session")
+def postgres_url(session_lab: Lab) -> str:
+    """The URL of a PostgreSQL's own database, as superuser."""
+    return _environment(session_lab, "postgres")["POSTGRES_URL"]

@@ -39,6 +39,7 @@ WELL_KNOWN_PORTS = {
     4318: "OTLP over HTTP",
     16686: "Jaeger",
     6379: "Redis",
+    5432: "PostgreSQL",
     9090: "Prometheus",
     9093: "Alertmanager",
     8088: "nginx over HTTP",
@@ -184,7 +185,7 @@ def _endpoint(entry: Program, found: Found) -> Finding:
 
 def _listens(address: str) -> bool:
     """Whether a TCP connection to one of the addresses is accepted within half a second."""
-    defaults = {"https": 443, "http": 80, "redis": 6379, "rediss": 6379}
+    defaults = {"https": 443, "http": 80, "redis": 6379, "rediss": 6379, "postgresql": 5432}
     for one in address.split(","):
         parts = urlsplit(one if "//" in one else f"//{one}")
         try:

