@@ -1,6 +1,7 @@
 """A database of its own for a service, on a real SQLite file."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from workbook_lib.kit import telemetry
 from workbook_lib.kit.errors import Unavailable
 from workbook_lib.kit.storage import Database, DatabaseError
+from workbook_lib.lab.evidence import eventually
 
 
 class Base(DeclarativeBase):
@@ -211,3 +213,6 @@ async def test_callers_that_give_up_leave_no_lock_behind(database: Database) -> 
         outcomes += await asyncio.gather(*callers, return_exceptions=True)
         await asyncio.wait_for(read(), timeout=4)  # less than SQLite waits for a lock
     assert any(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+    await database.stop()
+    # What was given up ends in aiosqlite's threads, which tell this loop.
+    await eventually(lambda: not [each for each in threading.enumerate() if "connection_worker" in each.name])
