@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.contracts.events import UserEvent
+from workbook_lib.kit.errors import InvalidRequest
 from workbook_lib.kit.storage import Database
 
 __all__ = ["AuditStore", "Base", "Entry"]
@@ -29,12 +30,12 @@ class EntryRow(Base):
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     data: Mapped[dict[str, JsonValue]] = mapped_column(JSON)
     trace_id: Mapped[str]
-    topic_partition: Mapped[int]
-    topic_offset: Mapped[int]
+    topic_partition: Mapped[int | None]
+    topic_offset: Mapped[int | None]
 
 
 class Entry(BaseModel):
-    """A recorded event: what it said, the trace that it belongs to and its place in the topic."""
+    """A recorded event: what it said, its trace, and its place in the topic unless it came directly."""
 
     event_id: str
     type: str
@@ -42,8 +43,8 @@ class Entry(BaseModel):
     at: AwareDatetime
     data: dict[str, JsonValue]
     trace_id: str
-    partition: int
-    offset: int
+    partition: int | None
+    offset: int | None
 
 
 class AuditStore:
@@ -52,10 +53,15 @@ class AuditStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, event: UserEvent, *, trace_id: str, partition: int, offset: int) -> bool:
-        """Add an entry; False, and nothing added, when this event is recorded already."""
+    async def record(
+        self, event: UserEvent, *, trace_id: str, partition: int | None = None, offset: int | None = None
+    ) -> bool:
+        """Add an entry; False, and nothing added, when this event is recorded already.
+
+        Raises InvalidRequest for a time that UTC doesn't have.
+        """
         row = event.model_dump() | {
-            "at": event.at.astimezone(UTC),
+            "at": _utc(event.at),
             "trace_id": trace_id,
             "topic_partition": partition,
             "topic_offset": offset,
@@ -74,6 +80,13 @@ class AuditStore:
             query = query.where(EntryRow.user_id == user_id)
         async with self._database.session() as session:
             return [_entry(row) for row in await session.scalars(query)]
+
+
+def _utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:  # the first or the last day of the calendar, elsewhere
+        raise InvalidRequest(f"{at.isoformat()} is out of range") from error
 
 
 def _entry(row: EntryRow) -> Entry:

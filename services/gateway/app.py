@@ -13,6 +13,7 @@ from services.contracts import inventory_pb2, names, orders_pb2
 from services.contracts.inventory_pb2_grpc import InventoryServiceStub
 from services.contracts.orders_pb2_grpc import OrderServiceStub
 from services.gateway.access import Access
+from services.gateway.activity import Listeners, activity_routes, listeners_of
 from services.gateway.greetings import greeting_routes
 from services.gateway.live import LiveService, live_routes
 from services.gateway.login import login_routes
@@ -154,13 +155,16 @@ def connect(settings: GatewaySettings, directory: Directory) -> Clients:
     )
 
 
-def build(settings: GatewaySettings, clients: Clients | None = None) -> Service:
+def build(
+    settings: GatewaySettings, clients: Clients | None = None, listeners: Listeners | None = None
+) -> Service:
     """The service, not started."""
     service = Service(settings, title="Gateway")
-    if clients is None:
-        directory = Directory(settings.consul_http_addr, token=settings.consul_token)
-        service.add_resource(directory)
-        clients = connect(settings, directory)
+    directory = Directory(settings.consul_http_addr, token=settings.consul_token)
+    service.add_resource(directory)
+    listeners = listeners or listeners_of(settings, directory)
+    service.add_resource(listeners)
+    clients = clients or connect(settings, directory)
     for client in clients:
         service.add_resource(client)
     access = Access(settings)
@@ -184,4 +188,5 @@ def build(settings: GatewaySettings, clients: Clients | None = None) -> Service:
     add_rooms(service, settings)
     service.app.include_router(greeting_routes())
     service.app.include_router(stock_routes(clients.inventory, stock))
+    service.app.include_router(activity_routes(listeners))
     return service

@@ -30,6 +30,18 @@ class GatewaySettings(AccessSettings, WithRedis):
     products_url: str = Field(
         default="http://127.0.0.1:8086", description="products' base URL, without Consul"
     )
+    audit_log_url: str = Field(
+        default="http://127.0.0.1:8084", description="audit log's base URL, without Consul"
+    )
+    recommendations_url: str = Field(
+        default="http://127.0.0.1:8089", description="recommendations' base URL, without Consul"
+    )
+    analytics_url: str = Field(
+        default="http://127.0.0.1:8091", description="analytics' base URL, without Consul"
+    )
+    kafka_bootstrap_servers: str | None = Field(
+        default=None, description="Kafka brokers that activities are sent to; none: they are refused"
+    )
     timeout_seconds: float = Field(default=3.0, gt=0, description="deadline of each call to a service behind")
     gzip_minimum_bytes: int = Field(
         default=1024, ge=0, description="least answer that is compressed; 0: none"

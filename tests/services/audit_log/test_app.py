@@ -86,3 +86,18 @@ async def test_the_consumer_and_the_database_are_part_of_its_health(audit):
 @pytest.mark.parametrize("limit", [0, 1001])
 async def test_the_number_of_entries_has_bounds(audit, limit):
     assert (await audit.get("/entries", params={"limit": limit})).status_code == 400
+
+
+async def test_an_event_that_a_caller_hands_over_twice_is_one_entry_without_a_place_in_a_topic(
+    audit, user_id
+):
+    event = _event(user_id).model_dump(mode="json")
+    answers = [await audit.post("/events", json=event) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [204, 204]
+    [entry] = await _entries(audit, user_id, at_least=1)
+    assert (entry["event_id"], entry["partition"], entry["offset"]) == (event["event_id"], None, None)
+
+
+async def test_a_time_that_utc_does_not_have_is_a_400(audit, user_id):
+    event = _event(user_id).model_dump(mode="json") | {"at": "0001-01-01T00:00:00+14:00"}
+    assert (await audit.post("/events", json=event)).status_code == 400
