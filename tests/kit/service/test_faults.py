@@ -1,4 +1,4 @@
-"""A running service dies, stands still or fails at a failpoint that an operator has armed, and nobody else."""
+"""A running service dies, stands still or fails at a failpoint that an operator armed, and nobody else."""
 
 import asyncio
 import signal
