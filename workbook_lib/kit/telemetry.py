@@ -33,8 +33,10 @@ __all__ = [
     "extract",
     "inject",
     "instrument_http",
+    "is_recording",
     "kafka_headers",
     "provider",
+    "start_message_span",
     "start_server_span",
     "tracer",
 ]
@@ -144,10 +146,28 @@ def start_server_span(name: str, parent: Context, attributes: dict[str, Attribut
 
     It is a `LightSpan`, for every request has one. The caller makes it the current one, and ends it.
     """
+    return _start_light_span(name, parent, SpanKind.SERVER, attributes)
+
+
+def start_message_span(
+    name: str, parent: Context, kind: SpanKind, attributes: dict[str, AttributeValue]
+) -> trace.Span:
+    """Start the span of a message that is sent or handled, light as a request's."""
+    return _start_light_span(name, parent, kind, attributes)
+
+
+def is_recording() -> bool:
+    """Whether anything becomes of spans; if not, who is busy may do without them and pass contexts on."""
+    return bool(_provider.processors)
+
+
+def _start_light_span(
+    name: str, parent: Context, kind: SpanKind, attributes: dict[str, AttributeValue]
+) -> trace.Span:
     return start_light_span(
         name,
         parent,
-        SpanKind.SERVER,
+        kind,
         attributes,
         sdk=_provider.sdk,
         scope=_scope,
@@ -161,9 +181,9 @@ def current_trace_id() -> str:
     return trace.format_trace_id(context.trace_id) if context.is_valid else ""
 
 
-def inject(carrier: MutableMapping[str, str]) -> None:
-    """Write the current context into `carrier`: traceparent, tracestate and baggage (W3C)."""
-    _propagator.inject(carrier)
+def inject(carrier: MutableMapping[str, str], context: Context | None = None) -> None:
+    """Write `context`, by default the current one, into `carrier`: traceparent, tracestate, baggage (W3C)."""
+    _propagator.inject(carrier, context)
 
 
 def extract(carrier: Mapping[str, str]) -> Context:
@@ -171,10 +191,10 @@ def extract(carrier: Mapping[str, str]) -> Context:
     return _propagator.extract(carrier, context=Context())
 
 
-def kafka_headers() -> list[tuple[str, bytes]]:
-    """The current context as headers of a Kafka record."""
+def kafka_headers(context: Context | None = None) -> list[tuple[str, bytes]]:
+    """A context, by default the current one, as headers of a Kafka record."""
     carrier: dict[str, str] = {}
-    inject(carrier)
+    inject(carrier, context)
     return [(name, value.encode()) for name, value in carrier.items()]
 
 

@@ -35,7 +35,7 @@ class Consumer:
     A resource for its connection, and a worker: `service.add_worker(name, consumer.run)`. The offset of a
     message is committed only after its handler returned or it was parked in `<topic>.dlq`, where it goes when
     `attempts` of at most `handler_timeout_seconds` each have failed. A group that is new begins with the
-    oldest message.
+    oldest message. `client_id` tells the members of a group apart; by default all are called as the group.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Consumer:
         group: str,
         handler: Handler,
         *,
+        client_id: str | None = None,
         attempts: int = 3,
         handler_timeout_seconds: float = 10.0,
         start_timeout_seconds: float = 10.0,
@@ -54,6 +55,7 @@ class Consumer:
         self._bootstrap = bootstrap
         self._topics = tuple(topics)
         self._group = group
+        self._client_id = client_id or group
         self._start_timeout_seconds = start_timeout_seconds
         self._stop_timeout_seconds = stop_timeout_seconds
         self._dead_letters = Producer(
@@ -136,7 +138,7 @@ class Consumer:
     def _make_consumer(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
-            client_id=self._group,
+            client_id=self._client_id,
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

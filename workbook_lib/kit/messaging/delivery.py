@@ -8,6 +8,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from workbook_lib.kit import telemetry
 from workbook_lib.kit.backoff import Backoff
 from workbook_lib.kit.clock import Clock
+from workbook_lib.kit.failpoints import failpoint
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.messaging.model import Handler, Headers, Message, MessagingError
 from workbook_lib.kit.messaging.producer import Producer
@@ -76,6 +77,7 @@ class Delivery:
             try:
                 async with asyncio.timeout(self._handler_timeout_seconds):
                     await self._handler(message)
+                failpoint("consumer.handled")
                 return None
             except Exception as error:  # noqa: BLE001 - whatever a handler raises must not end the consumer
                 last = error

@@ -3,19 +3,51 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
+from typing import Final, Self
 
 from aiokafka import ConsumerRecord
 
-from workbook_lib.kit.errors import Unavailable
+from workbook_lib.kit.errors import Internal, Unavailable
 
-__all__ = ["Handler", "Headers", "Message", "MessagingError", "Position", "header"]
+__all__ = [
+    "EVENT_ID",
+    "Handler",
+    "Headers",
+    "Message",
+    "MessageRefused",
+    "MessagingError",
+    "Outgoing",
+    "Position",
+    "header",
+]
 
 Headers = tuple[tuple[str, bytes], ...]
+
+EVENT_ID: Final = "event-id"
+"""The header by which a consumer knows a message again that comes a second time."""
 
 
 class MessagingError(Unavailable):
     """Kafka can't be reached, answered too late or refused the request."""
+
+
+class MessageRefused(MessagingError):
+    """Kafka refuses the message as it is: too large, no such topic, not allowed. Trying again won't help."""
+
+    code = 50002
+    status = 500
+    retryable = False
+    public_message = Internal.public_message
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to send. A traceparent among `headers` is that of what the message tells of."""
+
+    topic: str
+    key: str | None
+    value: bytes
+    headers: Headers = ()
 
 
 @dataclass(frozen=True, slots=True)

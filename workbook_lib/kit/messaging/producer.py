@@ -1,24 +1,32 @@
 """Sending: acknowledged by all replicas, without duplicates by retries, always within a bound."""
 
 import asyncio
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from opentelemetry.trace import SpanKind
 from pydantic import BaseModel
 
-from workbook_lib.kit import telemetry
 from workbook_lib.kit.logs import get_logger
+from workbook_lib.kit.messaging.batches import (
+    MAX_REQUEST_BYTES,
+    Batches,
+    Prepared,
+    failure,
+    is_spoiled,
+    refusal,
+)
 from workbook_lib.kit.messaging.ending import close_each
-from workbook_lib.kit.messaging.model import MessagingError, Position
-from workbook_lib.kit.messaging.spans import span_attributes
+from workbook_lib.kit.messaging.model import MessagingError, Outgoing, Position
+from workbook_lib.kit.messaging.spans import Sending
 
 __all__ = ["Producer"]
 
 _log = get_logger(__name__)
 
 _REQUEST_MS = 3000
+_BATCH_BYTES = 128 * 1024
 _RETRY_MS = 200
 
 
@@ -33,7 +41,7 @@ class Producer:
         start_timeout_seconds: float = 5.0,
         stop_timeout_seconds: float = 3.0,
     ) -> None:
-        self._bootstrap = bootstrap
+        self.bootstrap = bootstrap
         self._client_id = client_id
         self._start_timeout_seconds = start_timeout_seconds
         self._stop_timeout_seconds = stop_timeout_seconds
@@ -44,10 +52,12 @@ class Producer:
         if self._producer is not None:
             return
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            bootstrap_servers=self.bootstrap,
             client_id=self._client_id,
             acks="all",
             enable_idempotence=True,
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=MAX_REQUEST_BYTES,
             request_timeout_ms=_REQUEST_MS,
             retry_backoff_ms=_RETRY_MS,
         )
@@ -71,9 +81,15 @@ class Producer:
                 await producer.flush()
                 await producer.stop()
         except TimeoutError as error:
-            raise MessagingError(f"Kafka at {self._bootstrap}: not all messages were acknowledged") from error
+            raise MessagingError(f"Kafka at {self.bootstrap}: not all messages were acknowledged") from error
         finally:
             await _abandon(producer)  # a producer that stopped well has nothing left to end
+
+    async def drop(self) -> None:
+        """Disconnect at once; whether what isn't acknowledged is in the log stays unknown."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _abandon(producer)
 
     async def check(self) -> None:
         """Raise `MessagingError` unless a broker answers."""
@@ -95,37 +111,93 @@ class Producer:
         """Publish one message and wait for its acknowledgement. Messages of one key keep their order.
 
         It travels with the current trace context and baggage, unless `headers` bring a traceparent
-        themselves. After a `MessagingError` for lateness the outcome is unknown: the message may still
-        arrive.
+        themselves. Raises `MessageRefused` when it can't be sent as it is. After a `MessagingError` for
+        lateness the outcome is unknown: the message may still arrive.
         """
         producer = self._started()
         body = value.model_dump_json().encode() if isinstance(value, BaseModel) else value
-        attributes = span_attributes("send", topic, key) | {"messaging.client.id": self._client_id}
-        with telemetry.tracer().start_as_current_span(
-            f"send {topic}", kind=SpanKind.PRODUCER, attributes=attributes
-        ) as span:
-            all_headers = list(headers)
-            if not any(name == "traceparent" for name, _ in all_headers):
-                all_headers += telemetry.kafka_headers()
-            raw_key = None if key is None else key.encode(errors="surrogateescape")
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    sent = await producer.send_and_wait(topic, body, key=raw_key, headers=all_headers)
-            except TimeoutError as error:
-                raise MessagingError(f"{topic}: not acknowledged in {timeout_seconds:g} s") from error
-            except KafkaError as error:
-                raise MessagingError(f"{topic}: not sent: {error}") from error
-            span.set_attribute("messaging.destination.partition.id", str(sent.partition))
-            span.set_attribute("messaging.kafka.offset", sent.offset)
-        return Position(sent.topic, sent.partition, sent.offset)
+        sending = Sending(topic, key, headers, self._client_id)
+        message = Prepared(topic, _raw(key), body, sending.headers)
+        try:
+            if refused := refusal(message):
+                raise refused
+            async with asyncio.timeout(timeout_seconds):
+                sent = await producer.send_and_wait(topic, body, key=message.key, headers=message.headers)
+        except BaseException as error:
+            known = self._meaning(topic, error, timeout_seconds)
+            sending.failed(known or MessagingError(f"{topic}: cut off"))
+            if is_spoiled(error):
+                await self._renew(producer)
+            if known is None:
+                raise
+            raise known from error
+        position = Position(sent.topic, sent.partition, sent.offset)
+        sending.sent(position)
+        return position
+
+    async def send_many(
+        self, messages: Sequence[Outgoing], *, timeout_seconds: float = 5.0
+    ) -> list[Position | MessagingError]:
+        """Publish messages in batches: for each its position, or why it isn't known to be in the log.
+
+        Messages of one key keep their order, and none is sent behind one of its key that failed. A message's
+        span continues the context in its headers. A `MessageRefused` may stand for others that shared the
+        batch of the one that can't be sent; alone, they can.
+        """
+        producer = self._started()
+        stored = [
+            Sending(each.topic, each.key, each.headers, self._client_id, stored=True) for each in messages
+        ]
+        batches = Batches(
+            producer,
+            [
+                Prepared(each.topic, _raw(each.key), each.value, sending.headers)
+                for each, sending in zip(messages, stored, strict=True)
+            ],
+        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await batches.send()
+        if batches.spoiled:
+            await self._renew(producer)
+        late = MessagingError(f"not acknowledged in {timeout_seconds:g} s")
+        outcomes = [late if outcome is None else outcome for outcome in batches.outcomes]
+        for sending, outcome in zip(stored, outcomes, strict=True):
+            if isinstance(outcome, Position):
+                sending.sent(outcome)
+            else:
+                sending.failed(outcome)
+        return outcomes
+
+    def _meaning(self, topic: str, error: BaseException, timeout_seconds: float) -> MessagingError | None:
+        if isinstance(error, MessagingError):
+            return error
+        if isinstance(error, TimeoutError):
+            return MessagingError(f"{topic}: not acknowledged in {timeout_seconds:g} s")
+        return failure(topic, error) if isinstance(error, KafkaError) else None
+
+    async def _renew(self, spoiled: AIOKafkaProducer) -> None:
+        """Go on with a new identity at the broker, whose sequence of batches has no gap."""
+        if self._producer is not spoiled:
+            return
+        self._producer = None
+        try:
+            with contextlib.suppress(MessagingError):
+                await self.start()
+        finally:
+            await _abandon(spoiled)
 
     def _failure(self, error: Exception) -> str:
-        return f"Kafka at {self._bootstrap}: {str(error) or 'no answer in time'}"
+        return f"Kafka at {self.bootstrap}: {str(error) or 'no answer in time'}"
 
     def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
             raise MessagingError("the producer isn't started")
         return self._producer
+
+
+def _raw(key: str | None) -> bytes | None:
+    return None if key is None else key.encode(errors="surrogateescape")
 
 
 async def _abandon(producer: AIOKafkaProducer) -> None:
