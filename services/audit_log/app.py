@@ -84,7 +84,7 @@ def build(settings: AuditLogSettings) -> Service:
     database = Database(settings.database_url, metadata=Base.metadata)
     store = AuditStore(database)
     recorder = Recorder(store)
-    consumer = Consumer(kafka, [topics.USER_EVENTS], names.AUDIT_LOG, recorder)
+    consumer = Consumer(kafka, [topics.USER_EVENTS], names.AUDIT_LOG, recorder, client_id=settings.instance)
     for resource in (database, Topics(kafka, topics.PARTITIONS), consumer):
         service.add_resource(resource)
     service.add_worker("consumer", consumer.run)

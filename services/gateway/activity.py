@@ -159,4 +159,4 @@ def listeners_of(settings: GatewaySettings, directory: Directory) -> Listeners:
         for name, url in known.items()
     }
     kafka = settings.kafka_bootstrap_servers
-    return Listeners(called, EventSender(kafka, settings.instance or settings.service) if kafka else None)
+    return Listeners(called, EventSender(kafka, settings.instance) if kafka else None)

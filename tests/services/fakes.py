@@ -62,7 +62,7 @@ class SameAnswers:
 
 
 class Silent:
-    """A consumer of messages that never come."""
+    """A consumer of messages that never come, a producer of those that nobody gets."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
@@ -72,6 +72,9 @@ class Silent:
 
     async def stop(self) -> None:
         """Over."""
+
+    async def send(self, *_: Any) -> None:
+        """Take it."""
 
     async def run(self) -> None:
         """Wait for ever."""

@@ -1,0 +1,3 @@
+"""The analytics service: how often what happened, in windows of time."""
+
+__all__: list[str] = []
