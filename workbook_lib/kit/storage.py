@@ -10,7 +10,13 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, MetaData, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 
 from workbook_lib.kit import telemetry
 from workbook_lib.kit.errors import Unavailable
@@ -95,6 +101,14 @@ class Database:
             if read_only:
                 await session.connection(execution_options={"read_only": True})
             yield session
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on which each statement is a transaction of its own; some are refused in any other."""
+        if self._engine is None:
+            raise DatabaseError(f"{self._name} isn't started")
+        async with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            yield connection
 
     @property
     def _name(self) -> str:
