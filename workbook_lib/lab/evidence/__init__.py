@@ -3,6 +3,7 @@
 from workbook_lib.lab.evidence.database import rows
 from workbook_lib.lab.evidence.graph import Edge, NodeKind, assert_edges, service_edges
 from workbook_lib.lab.evidence.groups import Group, GroupSample, GroupWatch, Member, group_members
+from workbook_lib.lab.evidence.history import Finding, History, check_history
 from workbook_lib.lab.evidence.jaeger import Jaeger
 from workbook_lib.lab.evidence.junit import CaseResult, junit
 from workbook_lib.lab.evidence.kafka import PartitionLag, group_lag, topic_offsets
@@ -22,6 +23,7 @@ from workbook_lib.lab.evidence.spans import (
     SpanLink,
     Trace,
 )
+from workbook_lib.lab.evidence.topics import Record, topic_records
 
 __all__ = [
     "AttributeValue",
@@ -32,6 +34,8 @@ __all__ = [
     "Group",
     "GroupSample",
     "GroupWatch",
+    "Finding",
+    "History",
     "Hop",
     "HotSpot",
     "Jaeger",
@@ -41,6 +45,7 @@ __all__ = [
     "Prometheus",
     "Protocol",
     "Reading",
+    "Record",
     "Series",
     "Span",
     "SpanEvent",
@@ -48,6 +53,7 @@ __all__ = [
     "SpanLink",
     "Trace",
     "assert_edges",
+    "check_history",
     "eventually",
     "group_lag",
     "group_members",
@@ -59,4 +65,5 @@ __all__ = [
     "rows",
     "service_edges",
     "topic_offsets",
+    "topic_records",
 ]
