@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import pytest
@@ -22,6 +23,7 @@ class Echo:
         self.name = name
         self.started = asyncio.Event()
         self.cancelled = False
+        self.counted = 0
         self.onward: RpcClient[EchoStub] | None = None
 
     async def call(self, request: bytes, context: grpc.aio.ServicerContext) -> bytes:
@@ -52,18 +54,31 @@ class Echo:
         return request
 
     async def count(self, request: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
-        for number in range(int(request)):
-            yield str(number).encode()
+        upto, _, size = request.partition(b" of size ")
+        try:
+            for number in range(int(upto)):
+                self.counted = number
+                yield str(number).encode().zfill(int(size or 1))
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled = True
+            raise
         raise errors.NotFound("no more numbers")
 
     async def total(self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
         return str(sum([int(request) async for request in requests])).encode()
+
+    async def double(
+        self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[bytes]:
+        async for request in requests:
+            yield str(2 * int(request)).encode()
 
     def add_to(self, server: grpc.aio.Server) -> None:
         handlers = {
             "call": grpc.unary_unary_rpc_method_handler(self.call),
             "count": grpc.unary_stream_rpc_method_handler(self.count),
             "total": grpc.stream_unary_rpc_method_handler(self.total),
+            "double": grpc.stream_stream_rpc_method_handler(self.double),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
 
@@ -73,6 +88,7 @@ class EchoStub:
         self.call = channel.unary_unary(f"/{SERVICE}/call")
         self.count = channel.unary_stream(f"/{SERVICE}/count")
         self.total = channel.stream_unary(f"/{SERVICE}/total")
+        self.double = channel.stream_stream(f"/{SERVICE}/double")
         self.absent = channel.unary_unary(f"/{SERVICE}/absent")
 
 
@@ -81,8 +97,8 @@ class OutOfStock(errors.Conflict):
 
 
 @contextlib.asynccontextmanager
-async def serving(echo: Echo, port: int = 0) -> AsyncIterator[RpcServer]:
-    server = RpcServer("127.0.0.1", port)
+async def serving(echo: Echo, port: int = 0, **options: Any) -> AsyncIterator[RpcServer]:
+    server = RpcServer("127.0.0.1", port, **options)
     server.add(Echo.add_to, echo, SERVICE)
     await server.start()
     try:
@@ -92,9 +108,11 @@ async def serving(echo: Echo, port: int = 0) -> AsyncIterator[RpcServer]:
 
 
 @contextlib.asynccontextmanager
-async def calling(*servers: RpcServer, timeout_seconds: float = 1.0) -> AsyncIterator[RpcClient[EchoStub]]:
+async def calling(
+    *servers: RpcServer, timeout_seconds: float = 5.0, **options: Any
+) -> AsyncIterator[RpcClient[EchoStub]]:
     fixed = StaticInstances.at(*(f"127.0.0.1:{server.port}" for server in servers))
-    client = RpcClient(fixed, EchoStub, timeout_seconds=timeout_seconds)
+    client = RpcClient(fixed, EchoStub, timeout_seconds=timeout_seconds, **options)
     await client.start()
     try:
         yield client

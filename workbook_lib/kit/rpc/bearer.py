@@ -38,7 +38,7 @@ class OperatorMethods(CallInterceptor):
     def _check(self, call: Call) -> None:
         if not self._expected:
             raise Forbidden("Operator methods are off: the service has no operator token.")
-        sent = dict(call.context.invocation_metadata() or ()).get(_AUTHORIZATION, "")
+        sent = call.metadata.get(_AUTHORIZATION, "")
         given = sent if isinstance(sent, bytes) else sent.encode()
         # Compared in constant time: how long it takes tells nothing of where the two differ.
         if not hmac.compare_digest(given, self._expected):

@@ -39,7 +39,7 @@ class RequestIds(CallInterceptor):
     @contextmanager
     def around(self, call: Call) -> Iterator[None]:
         """Have the id as the current one. It stays so until the call's task ends, for the access log."""
-        sent = dict(call.context.invocation_metadata() or ()).get(REQUEST_ID)
+        sent = call.metadata.get(REQUEST_ID)
         request_id = sent if isinstance(sent, str) and _FORM.fullmatch(sent) else uuid.uuid4().hex
         _current.set(request_id)
         call.context.set_trailing_metadata(

@@ -55,6 +55,7 @@ def service_config(
     }
     config = {
         "methodConfig": [{"name": names, "retryPolicy": policy}] if names else [],
-        "retryThrottling": {"maxTokens": tokens, "tokenRatio": earned},
+        # With a decimal point: gRPC 1.85 reads a plain 1 as a thousandth.
+        "retryThrottling": {"maxTokens": tokens, "tokenRatio": float(earned)},
     }
     return json.dumps(config)

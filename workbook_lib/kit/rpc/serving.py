@@ -71,13 +71,13 @@ def _write_line(call: Call, outcome: str, latency_ms: float) -> None:
     more: dict[str, object] = {}
     if call.is_stream:
         more |= {"received": call.received, "sent": call.sent}
-    if (before := dict(call.context.invocation_metadata() or ()).get(_ATTEMPTS_BEFORE)) is not None:
+    if (before := call.metadata.get(_ATTEMPTS_BEFORE)) is not None:
         more["attempt"] = int(before) + 1
     if (request_id := current_request_id()) is not None:
         more["request_id"] = request_id
     _access_log.info(
         "rpc",
-        client=call.context.peer(),
+        client=call.client,
         method=call.method,
         status=outcome,
         latency_ms=latency_ms,
