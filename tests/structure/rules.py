@@ -32,7 +32,7 @@ TAUGHT = {
         "redis",
         "sqlalchemy",
     ),
-    *("matplotlib", "packaging", "psutil", "structlog", "websockets", "yaml"),
+    *("confluent_kafka", "matplotlib", "packaging", "psutil", "structlog", "websockets", "yaml"),
 }
 CONTRACTS = "services.contracts"
 
