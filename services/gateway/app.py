@@ -50,6 +50,13 @@ class Clients(NamedTuple):
     products: HttpClient
 
 
+class OrderError(BaseModel):
+    """Why an order was cancelled."""
+
+    code: int
+    message: str
+
+
 class OrderView(BaseModel):
     """An order. Money in cents."""
 
@@ -60,6 +67,8 @@ class OrderView(BaseModel):
     status: str
     total_cents: int
     created_at: str
+    coordination: str
+    error: OrderError | None
 
 
 class StockView(BaseModel):
@@ -87,11 +96,22 @@ def user_routes(users: HttpClient, stock: StockCache) -> APIRouter:
     async def register(new: Annotated[JsonObject, Body()]) -> Response:
         return _passed_on(await users.post("/users", json=new))
 
-    @router.post("/{user_id}/orders", status_code=201, responses=error_answers(Conflict))
+    @router.post(
+        "/{user_id}/orders",
+        status_code=201,
+        responses={
+            202: {"description": "Pending yet; Location tells where to ask"},
+            **error_answers(Conflict),
+        },
+    )
     async def place_order(user_id: Name, new: Annotated[JsonObject, Body()]) -> Response:
         placed = await users.post(f"/users/{user_id}/orders", json=new)
         await stock.sold(new.get("sku"))
         return _passed_on(placed)
+
+    @router.get("/{user_id}/orders/{order_id}")
+    async def get_order(user_id: Name, order_id: Name) -> Response:
+        return _passed_on(await users.get(f"/users/{user_id}/orders/{order_id}"))
 
     return router
 
@@ -109,6 +129,7 @@ def order_routes(orders: "RpcClient[OrderServiceAsyncStub]") -> APIRouter:
     async def get_order(order_id: Name) -> OrderView:
         with orders.stub() as stub:
             order = await stub.GetOrder(orders_pb2.GetOrderRequest(order_id=order_id))
+        failed = order.error_code != 0
         return OrderView(
             order_id=order.order_id,
             user_id=order.user_id,
@@ -117,6 +138,8 @@ def order_routes(orders: "RpcClient[OrderServiceAsyncStub]") -> APIRouter:
             status=orders_pb2.OrderStatus.Name(order.status).removeprefix("ORDER_STATUS_"),
             total_cents=order.total_cents,
             created_at=order.created_at,
+            coordination=orders_pb2.Coordination.Name(order.coordination).removeprefix("COORDINATION_"),
+            error=OrderError(code=order.error_code, message=order.error_message) if failed else None,
         )
 
     return router

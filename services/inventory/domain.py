@@ -1,10 +1,33 @@
-"""Rules of stock: plain Python, no I/O."""
+"""Rules of stock: plain Python, no I/O.
+
+               ┌──► RESERVED ──┐
+    (nothing) ─┤      ▲        ├──► RELEASED    whatever comes for the order after that is too late
+               └──► TRIED ─────┘
+
+Whatever is available and whatever orders hold, RESERVED and TRIED, is together what there was at first.
+"""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from workbook_lib.kit.errors import Conflict, InvalidRequest
 
-__all__ = ["Item", "Reservation", "out_of_stock"]
+__all__ = ["Item", "Reservation", "ReservationStatus", "TooLate", "out_of_stock"]
+
+
+class ReservationStatus(StrEnum):
+    """Where a reservation stands."""
+
+    RESERVED = "RESERVED"
+    TRIED = "TRIED"
+    """Held until it is confirmed or cancelled (Try-Confirm-Cancel)."""
+    RELEASED = "RELEASED"
+
+
+class TooLate(Conflict):
+    """The order was released before this came for it: a message that was overtaken, or a slow retry."""
+
+    code = 40903
 
 
 @dataclass(frozen=True, slots=True)

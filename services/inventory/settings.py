@@ -24,3 +24,6 @@ class InventorySettings(WithDatabase):
     seed_file: Path | None = Field(
         default=_SEED, description="JSON list of stock that fills an empty database"
     )
+    kafka_bootstrap_servers: str | None = Field(
+        default=None, description="Kafka brokers, to take part in choreographed orders; none: don't"
+    )

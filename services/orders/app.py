@@ -1,62 +1,80 @@
-"""The orders' RPC methods: they translate, `placing` holds the steps and `domain` the rules."""
+"""The order service, wired together: four ways of coordinating an order, side by side."""
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from grpc.aio import ServicerContext
+from typing import TYPE_CHECKING, NamedTuple
 
 from services.contracts import names, orders_pb2, orders_pb2_grpc, topics
 from services.contracts.inventory_pb2_grpc import InventoryServiceStub
-from services.orders.domain import Order
-from services.orders.placing import OrderDesk, Publisher
+from services.contracts.payments_pb2_grpc import PaymentServiceStub
+from services.orders.book import OrderBook
+from services.orders.choreography import Choreographed, OrderListener
+from services.orders.domain import Coordination
+from services.orders.leading import Led
+from services.orders.operations import operation_routes
+from services.orders.orchestration import OrderSteps, SagaEnd, order_saga
+from services.orders.placing import Coordinator, OrderDesk
+from services.orders.reserve_only import DualWrite, Publisher, ReserveOnly
+from services.orders.rpc import OrdersRpc
 from services.orders.settings import OrdersSettings
-from services.orders.store import Base, OrderStore
+from services.orders.store import OUTBOX, SAGAS, TRANSACTIONS, Base, OrderStore
+from services.orders.tcc import OrderParticipants, TccEnd
 from workbook_lib.kit.boundary import logged
 from workbook_lib.kit.discovery import Directory
-from workbook_lib.kit.messaging import Producer, Topics
+from workbook_lib.kit.messaging import Consumer, OutboxRelay, Producer, Topics
 from workbook_lib.kit.rpc import RpcClient, RpcServer
+from workbook_lib.kit.saga import Orchestrator
+from workbook_lib.kit.security.operators import OperatorGuard
 from workbook_lib.kit.service import Service
 from workbook_lib.kit.storage import Database
+from workbook_lib.kit.tcc import TccCoordinator
 
 if TYPE_CHECKING:
     from services.contracts.inventory_pb2_grpc import InventoryServiceAsyncStub
+    from services.contracts.payments_pb2_grpc import PaymentServiceAsyncStub
 
-__all__ = ["Clients", "OrdersRpc", "Place", "build"]
-
-Place = Callable[[str, str, int], Awaitable[Order]]
-"""Places an order of a user for some of a SKU: `OrderDesk.place`, and whatever is put around it."""
+__all__ = ["Clients", "build"]
 
 
 class Clients(NamedTuple):
-    """What orders calls."""
+    """What orders calls; `publisher` only where it publishes directly."""
 
     inventory: "RpcClient[InventoryServiceAsyncStub]"
-    events: Publisher
+    payments: "RpcClient[PaymentServiceAsyncStub]"
+    publisher: Publisher | None = None
 
 
 def connect(settings: OrdersSettings, directory: Directory) -> Clients:
     """The clients of the running system."""
     inventory = directory.find(names.INVENTORY, settings.inventory_url)
+    payments = directory.find(names.PAYMENTS, settings.payments_url)
+    direct = settings.publish == "direct"
     return Clients(
         RpcClient(inventory, InventoryServiceStub, timeout_seconds=settings.reserve_timeout_seconds),
-        Producer(settings.kafka_bootstrap_servers, client_id=settings.instance),
+        RpcClient(payments, PaymentServiceStub, timeout_seconds=settings.charge_timeout_seconds),
+        Producer(settings.kafka_bootstrap_servers, client_id=settings.instance) if direct else None,
     )
 
 
 def build(settings: OrdersSettings, clients: Clients | None = None) -> Service:
-    """The service, not started."""
+    """The service, not started. With `clients` it meets no Kafka: events stay in its outbox."""
     service = Service(settings, title="Orders")
-    if clients is None:
-        directory = Directory(settings.consul_http_addr, token=settings.consul_token)
-        service.add_resource(directory)
-        service.add_resource(Topics(settings.kafka_bootstrap_servers, topics.PARTITIONS))
-        clients = connect(settings, directory)
-    for client in clients:
-        service.add_resource(client)
     database = Database(settings.database_url, metadata=Base.metadata)
     service.add_resource(database)
     store = OrderStore(database)
-    desk = OrderDesk(store, clients.inventory, clients.events)
+    book = OrderBook(store)
+    if clients is None:
+        directory = Directory(settings.consul_http_addr, token=settings.consul_token)
+        service.add_resource(directory)
+        clients = connect(settings, directory)
+        _join_kafka(service, settings, database, OrderListener(database, store, book))
+    for client in clients:
+        if client is not None:
+            service.add_resource(client)
+    coordinators: dict[Coordination, Coordinator] = {
+        Coordination.RESERVE_ONLY: _reserving(database, store, book, clients),
+        Coordination.CHOREOGRAPHY: Choreographed(),
+        **_led(service, settings, database, book, clients),
+    }
+    desk = OrderDesk(database, store, coordinators, default=settings.coordination)
     # What the desk does is logged around it, so that it holds nothing but its steps.
     place = logged("place order", fields=("user_id", "sku", "quantity"))(desk.place)
     if settings.grpc_port is not None:
@@ -70,33 +88,52 @@ def build(settings: OrdersSettings, clients: Clients | None = None) -> Service:
     return service
 
 
-class OrdersRpc(orders_pb2_grpc.OrderServiceServicer):
-    """`workbook.orders.v1.OrderService`."""
-
-    def __init__(self, place: Place, store: OrderStore) -> None:
-        self._place = place
-        self._store = store
-
-    async def PlaceOrder(  # noqa: N802 (the contract's name)
-        self, request: orders_pb2.PlaceOrderRequest, _context: ServicerContext[Any, Any]
-    ) -> orders_pb2.Order:
-        """Place an order; the answer is confirmed."""
-        return _message(await self._place(request.user_id, request.sku, request.quantity))
-
-    async def GetOrder(  # noqa: N802
-        self, request: orders_pb2.GetOrderRequest, _context: ServicerContext[Any, Any]
-    ) -> orders_pb2.Order:
-        """One order, as it stands."""
-        return _message(await self._store.get(request.order_id))
+def _join_kafka(
+    service: Service, settings: OrdersSettings, database: Database, listener: OrderListener
+) -> None:
+    """Publish what is in the outbox, and listen to what becomes of choreographed orders."""
+    kafka = settings.kafka_bootstrap_servers
+    consumer = Consumer(kafka, [topics.STOCK_EVENTS, topics.PAYMENT_EVENTS], names.ORDERS, listener)
+    service.add_resource(Topics(kafka, topics.PARTITIONS))
+    service.add_resource(consumer)
+    service.add_worker("consumer", consumer.run)
+    relay = OutboxRelay(database, OUTBOX, Producer(kafka, client_id=f"{settings.instance}-outbox"))
+    service.add_worker("outbox", relay.run)
 
 
-def _message(order: Order) -> orders_pb2.Order:
-    return orders_pb2.Order(
-        order_id=order.id,
-        user_id=order.user_id,
-        sku=order.sku,
-        quantity=order.quantity,
-        status=f"ORDER_STATUS_{order.status}",
-        total_cents=order.total_cents,
-        created_at=order.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+def _reserving(database: Database, store: OrderStore, book: OrderBook, clients: Clients) -> ReserveOnly:
+    if clients.publisher is None:
+        return ReserveOnly(database, book, clients.inventory)
+    return DualWrite(database, store, book, clients.inventory, clients.publisher)
+
+
+def _led(
+    service: Service, settings: OrdersSettings, database: Database, book: OrderBook, clients: Clients
+) -> dict[Coordination, Coordinator]:
+    """The two that remember what they have begun: each is also a worker, which resumes that."""
+    saga = Orchestrator(
+        order_saga(OrderSteps(clients.inventory, clients.payments)),
+        SAGAS,
+        database,
+        on_end=SagaEnd(book),
+        owner=settings.instance,
+        compensation_attempts=settings.compensation_attempts,
     )
+    tcc = TccCoordinator(
+        "order-tcc",
+        OrderParticipants(clients.inventory, clients.payments).all(),
+        TRANSACTIONS,
+        database,
+        on_end=TccEnd(book),
+        owner=settings.instance,
+    )
+    service.add_worker("order saga", saga.run_forever)
+    service.add_worker("order tcc", tcc.run_forever)
+    if settings.operator_token is not None:
+        guard = OperatorGuard(settings.operator_token)
+        service.app.include_router(operation_routes(guard, saga, tcc))
+    patience = settings.answer_seconds
+    return {
+        Coordination.ORCHESTRATION: Led(saga, answer_seconds=patience),
+        Coordination.TCC: Led(tcc, answer_seconds=patience),
+    }

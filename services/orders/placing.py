@@ -1,33 +1,31 @@
-"""Placing an order: its steps across the database, the inventory and Kafka."""
+"""Placing an order: stored first, then in the hands of whoever coordinates it."""
 
+from collections.abc import Mapping
 from typing import Protocol
 from uuid import uuid4
 
-from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.contracts import events, inventory_pb2, inventory_pb2_grpc, topics
-from services.orders.domain import Order, new_order
+from services.orders.domain import Coordination, Order, new_order
 from services.orders.store import OrderStore
 from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
-from workbook_lib.kit.errors import Conflict, NotFound
-from workbook_lib.kit.rpc import RpcClient
+from workbook_lib.kit.storage import Database
 
-__all__ = ["OrderDesk", "Publisher"]
+__all__ = ["Coordinator", "OrderDesk"]
 
 
-class Publisher(Protocol):
-    """Sends events, and returns when the broker has them: `kit.messaging.Producer`."""
+class Coordinator(Protocol):
+    """One way of getting an order its goods: `reserve_only`, `orchestration`, `choreography`, `tcc`."""
 
-    async def start(self) -> None:
-        """Connect."""
+    async def begin(self, session: AsyncSession, order: Order) -> None:
+        """Note what is to be done, in the transaction that stores the order: a crash forgets neither."""
         ...
 
-    async def stop(self) -> None:
-        """Send what is left, disconnect."""
-        ...
+    async def carry_out(self, order: Order) -> None:
+        """Return when the order has ended, or when it is no use to wait any longer.
 
-    async def send(self, topic: str, key: str, value: BaseModel) -> object:
-        """Publish `value`."""
+        Raises what it was refused for.
+        """
         ...
 
 
@@ -36,55 +34,32 @@ class OrderDesk:
 
     def __init__(
         self,
+        database: Database,
         store: OrderStore,
-        inventory: "RpcClient[inventory_pb2_grpc.InventoryServiceAsyncStub]",
-        publisher: Publisher,
+        coordinators: Mapping[Coordination, Coordinator],
         *,
+        default: Coordination = Coordination.RESERVE_ONLY,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        self._database = database
         self._store = store
-        self._inventory = inventory
-        self._publisher = publisher
+        self._coordinators = coordinators
+        self._default = default
         self._clock = clock
 
-    async def place(self, user_id: str, sku: str, quantity: int) -> Order:
-        """Store a pending order, reserve its stock, confirm it, tell the others.
+    async def place(
+        self, user_id: str, sku: str, quantity: int, coordination: Coordination | None = None
+    ) -> Order:
+        """Store a pending order, have it carried out, and tell how it stands then: confirmed, or pending yet.
 
-        Raises Conflict (stock short) or NotFound (no such SKU) after storing it as cancelled. When inventory
-        can't be reached or doesn't answer in time nobody knows whether the stock is held, so the order stays
-        pending and the error goes to the caller; a saga (chapter 3) resolves what is left like that.
+        Raises Conflict or NotFound after storing it as cancelled: stock or money is short, or there is no
+        such SKU.
         """
-        order = new_order(uuid4().hex, user_id, sku, quantity, self._clock.now())
-        await self._store.add(order)
-        try:
-            unit_price_cents = await self._reserve(order)
-        except (Conflict, NotFound):
-            await self._store.settle(order.cancelled())
-            raise
-        order = order.confirmed(unit_price_cents)
-        await self._store.settle(order)
-        # A dual write: the database has the order, Kafka doesn't have the event yet, and no transaction spans
-        # both. A crash or a lost broker between the two lines leaves a confirmed order that nobody hears of,
-        # while the caller gets an error for it. The outbox of chapter 3 closes this gap.
-        await self._publisher.send(topics.USER_EVENTS, order.user_id, self._placed(order))
-        return order
-
-    async def _reserve(self, order: Order) -> int:
-        request = inventory_pb2.ReserveRequest(order_id=order.id, sku=order.sku, quantity=order.quantity)
-        with self._inventory.stub() as stub:
-            answer = await stub.Reserve(request)
-        return answer.unit_price_cents
-
-    def _placed(self, order: Order) -> events.UserEvent:
-        return events.UserEvent(
-            event_id=uuid4().hex,
-            type=events.ORDER_PLACED,
-            user_id=order.user_id,
-            at=self._clock.now(),
-            data={
-                "order_id": order.id,
-                "sku": order.sku,
-                "quantity": order.quantity,
-                "total_cents": order.total_cents,
-            },
-        )
+        way = coordination or self._default
+        order = new_order(uuid4().hex, user_id, sku, quantity, self._clock.now(), way)
+        coordinator = self._coordinators[way]
+        async with self._database.session() as session:
+            await self._store.add(session, order)
+            await coordinator.begin(session, order)
+        await coordinator.carry_out(order)
+        return await self._store.get(order.id)

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 from fastapi import APIRouter, Cookie, Form, Header, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.contracts import names, orders_pb2
+from services.contracts import names
 from services.contracts.orders_pb2_grpc import OrderServiceStub
 from services.users.accounts import Accounts, account_routes
 from services.users.domain import NewUser, NewUserForm, User, with_id
+from services.users.ordering import order_routes
 from services.users.profiles import Profiles
 from services.users.rpc import users_rpc
 from services.users.settings import UsersSettings
@@ -16,7 +17,6 @@ from services.users.store import Base, UserStore
 from workbook_lib.kit.cache import Cache
 from workbook_lib.kit.discovery import Directory
 from workbook_lib.kit.errors import Conflict
-from workbook_lib.kit.fields import WHOLE
 from workbook_lib.kit.rpc import RpcClient
 from workbook_lib.kit.security.passwords import Passwords
 from workbook_lib.kit.service import Service, error_answers
@@ -57,26 +57,6 @@ class UserView(User):
     """A user, and where this answer was read from."""
 
     source: Literal["cache", "database"]
-
-
-class NewOrder(BaseModel):
-    """What a user wants to order; orders and inventory hold the rules."""
-
-    sku: str = Field(min_length=1, max_length=64)
-    quantity: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1), WHOLE] = 1
-
-
-class OrderView(BaseModel):
-    """A placed order. Money in cents."""
-
-    order_id: str
-    user_id: str
-    user_name: str
-    sku: str
-    quantity: int
-    status: str
-    total_cents: int
-    created_at: str
 
 
 def user_routes(store: UserStore, profiles: Profiles) -> APIRouter:
@@ -131,30 +111,6 @@ def registration_routes(store: UserStore) -> APIRouter:
         that, a browser asks first (CORS).
         """
         return await add(new, response)
-
-    return router
-
-
-def order_routes(profiles: Profiles, orders: "RpcClient[OrderServiceAsyncStub]") -> APIRouter:
-    """Order in a user's name."""
-    router = APIRouter(prefix="/users")
-
-    @router.post("/{user_id}/orders", status_code=201, responses=error_answers(Conflict))
-    async def place_order(user_id: UserId, new: NewOrder) -> OrderView:
-        user = (await profiles.get(user_id)).user
-        request = orders_pb2.PlaceOrderRequest(user_id=user.id, sku=new.sku, quantity=new.quantity)
-        with orders.stub() as stub:
-            order = await stub.PlaceOrder(request)
-        return OrderView(
-            order_id=order.order_id,
-            user_id=order.user_id,
-            user_name=user.name,
-            sku=order.sku,
-            quantity=order.quantity,
-            status=orders_pb2.OrderStatus.Name(order.status).removeprefix("ORDER_STATUS_"),
-            total_cents=order.total_cents,
-            created_at=order.created_at,
-        )
 
     return router
 

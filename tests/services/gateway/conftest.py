@@ -18,6 +18,7 @@ import uvicorn
 
 from services.contracts.inventory_pb2_grpc import InventoryServiceStub
 from services.contracts.orders_pb2_grpc import OrderServiceStub
+from services.contracts.payments_pb2_grpc import PaymentServiceStub
 from services.gateway import app as gateway
 from services.gateway.settings import GatewaySettings
 from services.inventory import app as inventory
@@ -59,9 +60,10 @@ async def shelves(running, tmp_path, free_port):
 
 
 @pytest.fixture
-async def desk(running, tmp_path, free_port, shelves, recorder):
+async def desk(running, tmp_path, free_port, shelves):
     settings = OrdersSettings(database_url=f"sqlite:///{tmp_path}/orders.db", grpc_port=free_port())
-    clients = orders.Clients(RpcClient(shelves, InventoryServiceStub), recorder)
+    nobody = StaticInstances.at("127.0.0.1:1")
+    clients = orders.Clients(RpcClient(shelves, InventoryServiceStub), RpcClient(nobody, PaymentServiceStub))
     async with running(orders.build(settings, clients)):
         yield StaticInstances.at(f"127.0.0.1:{settings.grpc_port}")
 

@@ -16,6 +16,14 @@ async def stub_of(running, rpc_client, database_url, free_port):
         yield client.stub
 
 
+def _wanted(quantity=2, sku="desk-lamp", order_id="o1"):
+    return inventory_pb2.ReserveRequest(order_id=order_id, sku=sku, quantity=quantity)
+
+
+async def _lamps(stub):
+    return (await stub.GetStock(inventory_pb2.StockRequest(sku="desk-lamp"))).available
+
+
 async def test_stock_tells_name_price_and_what_is_available(stub_of):
     with stub_of() as stub:
         stock = await stub.GetStock(inventory_pb2.StockRequest(sku="desk-lamp"))
@@ -24,21 +32,55 @@ async def test_stock_tells_name_price_and_what_is_available(stub_of):
     )
 
 
-async def test_reserving_lowers_the_stock(stub_of):
+async def test_reserving_lowers_the_stock_and_releasing_raises_it(stub_of):
     with stub_of() as stub:
-        answer = await stub.Reserve(inventory_pb2.ReserveRequest(order_id="o1", sku="desk-lamp", quantity=2))
-        stock = await stub.GetStock(inventory_pb2.StockRequest(sku="desk-lamp"))
-    assert (answer.unit_price_cents, stock.available) == (3990, 1)
+        answer = await stub.Reserve(_wanted())
+        assert (answer.unit_price_cents, await _lamps(stub)) == (3990, 1)
+        released = await stub.Release(inventory_pb2.ReleaseRequest(order_id="o1"))
+        assert (released.quantity, await _lamps(stub)) == (2, 3)
 
 
+@pytest.mark.parametrize("method", ["Reserve", "TryReserve"])
 @pytest.mark.parametrize(
     ("request_", "error"),
     [
-        (inventory_pb2.ReserveRequest(order_id="o1", sku="standing-desk", quantity=1), Conflict),
-        (inventory_pb2.ReserveRequest(order_id="o1", sku="unicorn", quantity=1), NotFound),
-        (inventory_pb2.ReserveRequest(order_id="o1", sku="mouse", quantity=0), InvalidRequest),
+        (_wanted(1, sku="standing-desk"), Conflict),
+        (_wanted(1, sku="unicorn"), NotFound),
+        (_wanted(0, sku="mouse"), InvalidRequest),
     ],
 )
-async def test_the_contracts_errors_reach_the_caller_as_they_were_raised(stub_of, request_, error):
+async def test_the_contracts_errors_reach_the_caller_as_they_were_raised(stub_of, method, request_, error):
     with pytest.raises(error), stub_of() as stub:
-        await stub.Reserve(request_)
+        await getattr(stub, method)(request_)
+
+
+async def test_a_try_holds_stock_that_a_cancel_gives_back_once(stub_of):
+    cancel = inventory_pb2.CancelReserveRequest(order_id="o1")
+    with stub_of() as stub:
+        await stub.TryReserve(_wanted())
+        await stub.TryReserve(_wanted())
+        assert await _lamps(stub) == 1
+        await stub.CancelReserve(cancel)
+        await stub.CancelReserve(cancel)
+        assert await _lamps(stub) == 3
+
+
+async def test_a_try_that_was_confirmed_can_not_be_cancelled(stub_of):
+    confirm = inventory_pb2.ConfirmReserveRequest(order_id="o1")
+    with stub_of() as stub:
+        await stub.TryReserve(_wanted())
+        await stub.ConfirmReserve(confirm)
+        await stub.ConfirmReserve(confirm)
+        with pytest.raises(Conflict) as raised, stub_of() as other:
+            await other.CancelReserve(inventory_pb2.CancelReserveRequest(order_id="o1"))
+        assert (raised.value.code, await _lamps(stub)) == (40903, 1)
+
+
+async def test_a_try_that_comes_after_its_cancel_is_refused(stub_of):
+    with stub_of() as stub:
+        await stub.CancelReserve(inventory_pb2.CancelReserveRequest(order_id="o1"))
+    with pytest.raises(Conflict) as raised, stub_of() as stub:
+        await stub.TryReserve(_wanted())
+    assert raised.value.code == 40903
+    with stub_of() as stub:
+        assert await _lamps(stub) == 3

@@ -20,17 +20,23 @@ def test_a_new_order_is_pending_and_has_no_price():
     assert (order().status, order().total_cents) == (OrderStatus.PENDING, 0)
 
 
-def test_a_confirmed_order_costs_unit_price_times_quantity_in_cents():
-    confirmed = order().confirmed(unit_price_cents=3450)
+def test_a_confirmed_order_costs_what_its_stock_does():
+    confirmed = order().confirmed(total_cents=10350)
     assert (confirmed.status, confirmed.total_cents) == (OrderStatus.CONFIRMED, 10350)
 
 
+def test_a_cancelled_order_says_why():
+    cancelled = order().cancelled(40902, "too little money")
+    assert cancelled.status is OrderStatus.CANCELLED
+    assert (cancelled.error_code, cancelled.error_message) == (40902, "too little money")
+
+
 def test_an_order_ends_once():
-    for ended in (order().confirmed(1), order().cancelled()):
+    for ended in (order().confirmed(1), order().cancelled(40901, "none left")):
         with pytest.raises(Conflict):
             ended.confirmed(1)
         with pytest.raises(Conflict):
-            ended.cancelled()
+            ended.cancelled(40901, "none left")
 
 
 @pytest.mark.parametrize("quantity", [0, -1, MAX_QUANTITY + 1])

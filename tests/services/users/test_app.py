@@ -18,19 +18,30 @@ NO_REDIS = "redis://127.0.0.1:1/0"
 
 
 class Orders(orders_pb2_grpc.OrderServiceServicer):
-    """Order service that has everything but standing desks."""
+    """Order service that has everything but standing desks; what is choreographed takes it longer."""
 
     async def PlaceOrder(self, request, context):  # noqa: N802
         if request.sku == "standing-desk":
             raise Conflict("none left")
+        settled = request.coordination != orders_pb2.COORDINATION_CHOREOGRAPHY
         return orders_pb2.Order(
             order_id="o1",
             user_id=request.user_id,
             sku=request.sku,
             quantity=request.quantity,
-            status=orders_pb2.ORDER_STATUS_CONFIRMED,
+            status=orders_pb2.ORDER_STATUS_CONFIRMED if settled else orders_pb2.ORDER_STATUS_PENDING,
             total_cents=6900,
             created_at="2026-11-24T04:00:00.000Z",
+            coordination=request.coordination,
+        )
+
+    async def GetOrder(self, request, context):  # noqa: N802
+        return orders_pb2.Order(
+            order_id=request.order_id,
+            user_id="user123",
+            status=orders_pb2.ORDER_STATUS_CANCELLED,
+            error_code=40902,
+            error_message="too little money",
         )
 
 
@@ -163,6 +174,25 @@ async def test_an_order_is_placed_in_the_users_name(users):
     order = answer.json()
     assert (order["user_id"], order["user_name"], order["status"]) == ("user123", "Alice Novak", "CONFIRMED")
     assert (order["sku"], order["quantity"], order["total_cents"]) == ("mouse", 2, 6900)
+
+
+async def test_an_order_that_is_pending_yet_is_a_202_that_says_where_to_ask(users):
+    wanted = {"sku": "mouse", "coordination": "CHOREOGRAPHY"}
+    answer = await users.post("/users/user123/orders", json=wanted)
+    assert (answer.status_code, answer.json()["status"]) == (202, "PENDING")
+    there = await users.get(answer.headers["Location"])
+    assert (there.status_code, there.json()["status"]) == (200, "CANCELLED")
+    assert there.json()["error"] == {"code": 40902, "message": "too little money"}
+
+
+async def test_nobody_reads_an_order_as_somebody_elses(users):
+    answer = await users.get("/users/user124/orders/o1")
+    assert (answer.status_code, answer.json()["code"]) == (404, 40401)
+
+
+async def test_a_coordination_that_there_is_not_is_refused(users):
+    answer = await users.post("/users/user123/orders", json={"sku": "mouse", "coordination": "HOPE"})
+    assert (answer.status_code, answer.json()["details"][0]["field"]) == (400, "coordination")
 
 
 async def test_nobody_orders_in_the_name_of_an_unknown_user(users):

@@ -1,0 +1,3 @@
+"""The payment service: money over gRPC."""
+
+__all__: list[str] = []
