@@ -12,6 +12,7 @@ from services.users.profiles import Profiles
 from services.users.settings import UsersSettings
 from services.users.store import UserStore
 from workbook_lib.kit.errors import InvalidRequest, ServiceError
+from workbook_lib.kit.failpoints import failpoint
 from workbook_lib.kit.rpc import OperatorMethods, RequestIds, RpcServer, status_message
 
 __all__ = ["UsersRpc", "users_rpc"]
@@ -34,6 +35,7 @@ class UsersRpc(users_pb2_grpc.UserServiceServicer):
         self, request: users_pb2.UserRequest, _context: Context
     ) -> users_pb2.UserResponse:
         """One user's profile."""
+        failpoint("users.get-user")
         user = (await self._profiles.get(request.user_id)).user
         return users_pb2.UserResponse(name=user.name, age=user.age or 0)
 

@@ -4,14 +4,13 @@ import json
 
 import pytest
 
-from services.contracts import orders_pb2, orders_pb2_grpc, users_pb2
+from services.contracts import orders_pb2, orders_pb2_grpc
 from services.contracts.orders_pb2_grpc import OrderServiceStub
-from services.contracts.users_pb2_grpc import UserServiceStub
 from services.users.app import Clients, build
 from services.users.settings import UsersSettings
 from workbook_lib.kit.cache import Cache
 from workbook_lib.kit.discovery import StaticInstances
-from workbook_lib.kit.errors import Conflict, NotFound
+from workbook_lib.kit.errors import Conflict
 from workbook_lib.kit.rpc import RpcClient, RpcServer
 
 NO_REDIS = "redis://127.0.0.1:1/0"
@@ -209,16 +208,6 @@ async def test_without_its_cache_the_service_is_slower_but_healthy(users):
     for _ in range(2):
         assert (await users.get("/users/user123")).json()["source"] == "database"
     assert (await users.get("/health")).status_code == 200
-
-
-async def test_the_rpc_answers_with_name_and_age(users, settings, rpc_client):
-    async with rpc_client(UserServiceStub, settings.grpc_port) as client:
-        with client.stub() as stub:
-            assert await stub.GetUser(users_pb2.UserRequest(user_id="user123")) == users_pb2.UserResponse(
-                name="Alice Novak", age=30
-            )
-        with pytest.raises(NotFound), client.stub() as stub:
-            await stub.GetUser(users_pb2.UserRequest(user_id="user999"))
 
 
 @pytest.mark.server
