@@ -5,8 +5,12 @@ with OTEL_EXPORTER_OTLP_ENDPOINT) is used instead.
 """
 
 import asyncio
+import fcntl
 import signal
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -17,6 +21,27 @@ from workbook_lib.lab import Lab
 def pytest_configure() -> None:
     """Tests press Ctrl-C on programs, which a shell's background job would hand down ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside the timeout's: waiting isn't the test's own time
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Beside other workers, a test marked `alone` (it measures, or has bounds to keep) waits for the rest."""
+    run = getattr(item.config, "workerinput", {}).get("testrunuid")
+    if run is None:
+        return (yield)
+    with _machine(run, alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@contextmanager
+def _machine(run: str, *, alone: bool) -> Iterator[None]:
+    """The machine, shared with the other workers of this run or not."""
+    names = (Path(tempfile.gettempdir()) / f"workbook-{run}.{part}" for part in ("turnstile", "machine"))
+    with next(names).open("w") as turnstile, next(names).open("w") as machine:
+        fcntl.flock(turnstile, fcntl.LOCK_EX)  # nobody overtakes one who waits to be alone
+        fcntl.flock(machine, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(turnstile, fcntl.LOCK_UN)
+        yield
 
 
 class JaegerEndpoints(NamedTuple):

@@ -4,6 +4,10 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.alone
+
 
 def test_a_list_grows_with_its_routes_and_a_tree_does_not():
     command = [sys.executable, "-m", "benchmarks.route_matching", "--json"]

@@ -9,6 +9,8 @@ import pytest
 LEAST_SHARE = 0.55
 ATTEMPTS = 3
 
+pytestmark = pytest.mark.alone
+
 
 def measured(*arguments: str) -> dict[tuple[str, str], dict]:
     command = [sys.executable, "-m", "benchmarks.service_stack", "--json", *arguments]

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks.speed_advice import TOPICS
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.timeout(400)
 def test_every_topic_is_measured_against_its_first_way():

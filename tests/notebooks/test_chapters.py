@@ -15,7 +15,7 @@ CHAPTERS = discover(ROOT / "notebooks")
 NOISE = 1.25  # budgets are of a quiet machine; a neighbour's work must not fail a run
 LIMIT_SECONDS = 1800  # provisioning builds servers on a machine that has none
 
-pytestmark = [pytest.mark.chapter, pytest.mark.timeout(LIMIT_SECONDS + 60)]
+pytestmark = [pytest.mark.chapter, pytest.mark.alone, pytest.mark.timeout(LIMIT_SECONDS + 60)]
 each_chapter = pytest.mark.parametrize("name", [chapter.name for chapter in CHAPTERS])
 
 
