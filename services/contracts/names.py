@@ -3,6 +3,7 @@
 from typing import Final
 
 __all__ = [
+    "ATOMIC_ORDERS",
     "ANALYTICS",
     "AUDIT_LOG",
     "GATEWAY",
@@ -31,3 +32,4 @@ SHOP: Final = "shop"
 ONCALL: Final = "oncall"
 RECOMMENDATIONS: Final = "recommendations"
 ANALYTICS: Final = "analytics"
+ATOMIC_ORDERS: Final = "atomic-orders"

@@ -47,6 +47,7 @@ _SHARED_VARIABLES: Mapping[str, str] = {
     "failpoints": "SERVICE_FAILPOINTS",
     "check_interval_seconds": "CHECK_INTERVAL_SECONDS",
     "database_url": "DATABASE_URL",
+    "postgres_url": "POSTGRES_URL",
     "redis_url": "REDIS_URL",
     "kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS",
     "amqp_url": "AMQP_URL",
