@@ -36,6 +36,10 @@ class Consumer:
     message is committed only after its handler returned or it was parked in `<topic>.dlq`, where it goes when
     `attempts` of at most `handler_timeout_seconds` each have failed. A group that is new begins with the
     oldest message. `client_id` tells the members of a group apart; by default all are called as the group.
+
+    With `instance`, a name that no other member has, it is a static member (KIP-345): started again after a
+    crash it has its partitions back at once, where the group would wait for the session of the dead one to
+    run out. In return nobody else gets them earlier when it stops in order.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Consumer:
         handler: Handler,
         *,
         client_id: str | None = None,
+        instance: str | None = None,
         attempts: int = 3,
         handler_timeout_seconds: float = 10.0,
         start_timeout_seconds: float = 10.0,
@@ -56,6 +61,7 @@ class Consumer:
         self._topics = tuple(topics)
         self._group = group
         self._client_id = client_id or group
+        self._instance = instance
         self._start_timeout_seconds = start_timeout_seconds
         self._stop_timeout_seconds = stop_timeout_seconds
         self._dead_letters = Producer(
@@ -140,6 +146,7 @@ class Consumer:
             bootstrap_servers=self._bootstrap,
             client_id=self._client_id,
             group_id=self._group,
+            group_instance_id=self._instance,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=6000,  # a crashed member's partitions move after this; Kafka allows no less
