@@ -36,7 +36,13 @@ def build(settings: InventorySettings) -> Service:
 def _choreograph(service: Service, kafka: str, database: Database, store: InventoryStore) -> None:
     """Listen to orders, and answer."""
     producer = Producer(kafka, client_id=service.settings.instance)
-    consumer = Consumer(kafka, [topics.ORDER_EVENTS], names.INVENTORY, StockKeeper(database, store))
+    consumer = Consumer(
+        kafka,
+        [topics.ORDER_EVENTS],
+        names.INVENTORY,
+        StockKeeper(database, store),
+        instance=settings.instance,
+    )
     for resource in (Topics(kafka, topics.PARTITIONS), consumer):
         service.add_resource(resource)
     service.add_worker("consumer", consumer.run)

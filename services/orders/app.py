@@ -93,7 +93,13 @@ def _join_kafka(
 ) -> None:
     """Publish what is in the outbox, and listen to what becomes of choreographed orders."""
     kafka = settings.kafka_bootstrap_servers
-    consumer = Consumer(kafka, [topics.STOCK_EVENTS, topics.PAYMENT_EVENTS], names.ORDERS, listener)
+    consumer = Consumer(
+        kafka,
+        [topics.STOCK_EVENTS, topics.PAYMENT_EVENTS],
+        names.ORDERS,
+        listener,
+        instance=settings.instance,
+    )
     service.add_resource(Topics(kafka, topics.PARTITIONS))
     service.add_resource(consumer)
     service.add_worker("consumer", consumer.run)

@@ -37,7 +37,9 @@ def build(settings: PaymentsSettings) -> Service:
 def _choreograph(service: Service, kafka: str, database: Database, cashier: Cashier) -> None:
     """Listen to the inventory, and answer."""
     producer = Producer(kafka, client_id=service.settings.instance)
-    consumer = Consumer(kafka, [topics.STOCK_EVENTS], names.PAYMENTS, Biller(database, cashier))
+    consumer = Consumer(
+        kafka, [topics.STOCK_EVENTS], names.PAYMENTS, Biller(database, cashier), instance=settings.instance
+    )
     for resource in (Topics(kafka, topics.PARTITIONS), consumer):
         service.add_resource(resource)
     service.add_worker("consumer", consumer.run)
