@@ -41,7 +41,7 @@ def _choreograph(service: Service, kafka: str, database: Database, store: Invent
         [topics.ORDER_EVENTS],
         names.INVENTORY,
         StockKeeper(database, store),
-        instance=settings.instance,
+        instance=service.settings.instance,
     )
     for resource in (Topics(kafka, topics.PARTITIONS), consumer):
         service.add_resource(resource)

@@ -38,7 +38,11 @@ def _choreograph(service: Service, kafka: str, database: Database, cashier: Cash
     """Listen to the inventory, and answer."""
     producer = Producer(kafka, client_id=service.settings.instance)
     consumer = Consumer(
-        kafka, [topics.STOCK_EVENTS], names.PAYMENTS, Biller(database, cashier), instance=settings.instance
+        kafka,
+        [topics.STOCK_EVENTS],
+        names.PAYMENTS,
+        Biller(database, cashier),
+        instance=service.settings.instance,
     )
     for resource in (Topics(kafka, topics.PARTITIONS), consumer):
         service.add_resource(resource)
