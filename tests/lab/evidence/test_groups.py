@@ -69,7 +69,7 @@ async def test_a_group_that_nobody_has_heard_of_is_dead_and_has_no_members(kafka
 
 
 async def test_a_watch_sees_lag_grow_and_go_and_partitions_change_hands(kafka_bootstrap, topic):
-    async with GroupWatch(kafka_bootstrap, topic, [topic], interval_seconds=0.05) as watch:
+    async with GroupWatch(kafka_bootstrap, topic, [topic, "nobody"], interval_seconds=0.05) as watch:
         assert (watch.latest(topic).owners, watch.latest(topic).total_lag) == ({}, 0)
         await _send(kafka_bootstrap, topic, 0, 0, 0, 2)
         await eventually(lambda: watch.latest(topic).total_lag == 4)
@@ -85,8 +85,9 @@ async def test_a_watch_sees_lag_grow_and_go_and_partitions_change_hands(kafka_bo
     samples = watch.samples(topic)
     assert [sample.at for sample in samples] == sorted(sample.at for sample in samples)
     assert min(sample.total_lag for sample in samples) == 0
-    [series] = watch.lag_series()
+    series, of_nobody = watch.lag_series()
     assert (series.labels, max(series.values), series.values[-1]) == ({"group": topic}, 4.0, 0.0)
+    assert (of_nobody.labels, of_nobody.values[-1]) == ({"group": "nobody"}, 4.0)
     assert samples[0].at < watch.marks["read"] <= samples[-1].at
 
 

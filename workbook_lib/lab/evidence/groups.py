@@ -77,7 +77,7 @@ async def group_members(bootstrap: str, group: str, *, timeout_seconds: float = 
 
     async def ask() -> Group:
         async with observing(bootstrap) as (admin, _):
-            return (await _described(admin, [group]))[group]
+            return await _described(admin, group)
 
     return await within(ask(), f"Kafka at {bootstrap}", timeout_seconds)
 
@@ -117,8 +117,10 @@ class GroupWatch:
                 self._clients.enter_async_context(observing(self._bootstrap)), whom, TIMEOUT_SECONDS
             )
             await within(self._look(admin, consumer), whom, TIMEOUT_SECONDS)
-        except BaseException:
+        except BaseException as error:
             await self._clients.aclose()
+            if isinstance(error, KafkaError):
+                raise EvidenceError(f"{whom}: {error}") from error
             raise
         self._task = asyncio.create_task(self._watch(admin, consumer), name="group watch")
 
@@ -162,8 +164,8 @@ class GroupWatch:
 
     async def _look(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
         places = await partitions(admin, [self.topic])
-        described = await _described(admin, list(self._samples))
-        for name, group in described.items():
+        for name, samples in self._samples.items():
+            group = await _described(admin, name)
             committed = await commits(admin, name)
             # Ends last: a commit is never beyond them then.
             ends = await consumer.end_offsets(places)
@@ -171,20 +173,21 @@ class GroupWatch:
                 place.partition: ends[place] - (committed[place].offset if place in committed else 0)
                 for place in places
             }
-            self._samples[name].append(
-                GroupSample(datetime.now(UTC), group.state, group.owners(self.topic), lag)
-            )
+            samples.append(GroupSample(datetime.now(UTC), group.state, group.owners(self.topic), lag))
 
 
-async def _described(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, Group]:
-    """The groups by name. A new Kafka has no coordinator at first; the caller bounds the wait."""
+async def _described(admin: AIOKafkaAdminClient, name: str) -> Group:
+    """The group of this name. A new Kafka has no coordinator at first; the caller bounds the wait.
+
+    One a request: aiokafka 0.14 misreads an answer (DescribeGroups, version 3) that holds several.
+    """
     while True:
         try:
-            answers: list[Any] = await admin.describe_consumer_groups(list(names))
+            answers: list[Any] = await admin.describe_consumer_groups([name])
         except GroupCoordinatorNotAvailableError:
             await asyncio.sleep(RETRY_SECONDS)
             continue
-        return {found.name: found for answer in answers for found in map(_group, answer.groups)}
+        return _group(answers[0].groups[0])
 
 
 def _group(raw: tuple[int, str, str, str, str, list[tuple[str, str, str, bytes, bytes]]]) -> Group:
