@@ -13,6 +13,7 @@ from workbook_lib.kit import telemetry
 from workbook_lib.kit.boundary import level_of
 from workbook_lib.kit.clock import SYSTEM_CLOCK
 from workbook_lib.kit.errors import Internal, ServiceError, error_body
+from workbook_lib.kit.failpoints import failpoint
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.reporting import report_unexpected
 from workbook_lib.kit.rpc.interception import Call, CallInterceptor
@@ -46,6 +47,9 @@ class UniformErrors(CallInterceptor):
             call_deadline.set(SYSTEM_CLOCK.monotonic() + remaining_seconds)
         try:
             yield
+            failpoint(
+                f"rpc.{call.method.rpartition('/')[2]}.handled"
+            )  # the effect is there, the answer isn't
             outcome = "OK"
         except ServiceError as error:
             if error.public_message is not None:
