@@ -26,6 +26,8 @@ TAUGHT = {
         "fastapi",
         "google",
         "grpc",
+        "grpc_health",
+        "grpc_reflection",
         "httpx2",
         "opentelemetry",
         "pydantic",

@@ -221,6 +221,16 @@ async def test_what_has_no_effect_may_be_tried_again_and_an_import_may_not(users
     assert "ImportUsers" not in service_config(SERVICE)
 
 
+async def test_pages_keep_their_size_over_more_rows_than_a_query_reads(operator):
+    await _import(operator, _rows(1100))
+    sizes = [len(page) for page in await _pages(operator, page_size=300)]
+    assert sizes == [300, 300, 300, 212]
+    pages = await _pages(operator, page_size=7, limit=1003)
+    ids = [user.id for page in pages for user in page]
+    assert (len(ids), [len(page) for page in pages]) == (1003, [7] * 143 + [2])
+    assert ids == sorted(set(ids))
+
+
 async def test_a_reader_who_leaves_stops_the_listing(users, operator, settings):
     await _import(operator, _rows(300))
     async with grpc.aio.insecure_channel(f"127.0.0.1:{settings.grpc_port}") as channel:
