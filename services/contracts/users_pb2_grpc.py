@@ -86,8 +86,8 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LookUp(self, request_iterator, context):
-        """An answer for each question, in their order, while more questions come. The answers are taken as fast as
-        the caller reads them: whoever asks without reading is made to wait.
+        """An answer for each question, in their order, while more questions come. The next question is taken when
+        the answer before it is on its way, so a caller who doesn't read holds up only its own questions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,8 +45,8 @@ class UserServiceStub:
     breaks stays, and a row that is sent again is refused, since its address is taken.
     """
     LookUp: _grpc.StreamStreamMultiCallable[_users_pb2.UserRequest, _users_pb2.LookUpResponse]
-    """An answer for each question, in their order, while more questions come. The answers are taken as fast as
-    the caller reads them: whoever asks without reading is made to wait.
+    """An answer for each question, in their order, while more questions come. The next question is taken when
+    the answer before it is on its way, so a caller who doesn't read holds up only its own questions.
     """
 
 @_typing.type_check_only
@@ -66,8 +66,8 @@ class UserServiceAsyncStub(UserServiceStub):
     breaks stays, and a row that is sent again is refused, since its address is taken.
     """
     LookUp: _aio.StreamStreamMultiCallable[_users_pb2.UserRequest, _users_pb2.LookUpResponse]  # type: ignore[assignment]
-    """An answer for each question, in their order, while more questions come. The answers are taken as fast as
-    the caller reads them: whoever asks without reading is made to wait.
+    """An answer for each question, in their order, while more questions come. The next question is taken when
+    the answer before it is on its way, so a caller who doesn't read holds up only its own questions.
     """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -108,8 +108,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_users_pb2.UserRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_users_pb2.LookUpResponse], _abc.AsyncIterator[_users_pb2.LookUpResponse]]:
-        """An answer for each question, in their order, while more questions come. The answers are taken as fast as
-        the caller reads them: whoever asks without reading is made to wait.
+        """An answer for each question, in their order, while more questions come. The next question is taken when
+        the answer before it is on its way, so a caller who doesn't read holds up only its own questions.
         """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
