@@ -8,8 +8,9 @@ from matplotlib.image import imread
 from matplotlib.patches import FancyArrowPatch
 
 from tests.lab.recorded import Recording, order_placed
+from tests.lab.show.test_states import WALKED
 from workbook_lib.lab.evidence import Edge
-from workbook_lib.lab.show import Picture, bars, latency_histogram, service_map, timeline, waterfall
+from workbook_lib.lab.show import Picture, bars, latency_histogram, service_map, states, timeline, waterfall
 from workbook_lib.lab.show.shapes import wrapped
 from workbook_lib.lab.traffic import LoadResult, Sample
 
@@ -32,6 +33,7 @@ PICTURES = {
     "service map": lambda: service_map(order_placed(), title="One request"),
     "latency histogram": lambda: latency_histogram({"a": load(1, 2, 3), "b": load(2, 300)}),
     "timeline": lambda: timeline(load(*range(1, 20), failed_at=(0.55,)), marks={"killed": 0.5}),
+    "states": lambda: states(WALKED, title="Twelve orders"),
     "bars": lambda: bars({"task": 1.0, "thread": 16.0}, unit="KiB", title="Memory"),
 }
 

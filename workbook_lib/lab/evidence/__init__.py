@@ -24,6 +24,7 @@ from workbook_lib.lab.evidence.spans import (
     Trace,
 )
 from workbook_lib.lab.evidence.topics import Record, topic_records
+from workbook_lib.lab.evidence.transitions import Transition, saga_transitions
 
 __all__ = [
     "AttributeValue",
@@ -52,6 +53,7 @@ __all__ = [
     "SpanKind",
     "SpanLink",
     "Trace",
+    "Transition",
     "assert_edges",
     "check_history",
     "eventually",
@@ -63,6 +65,7 @@ __all__ = [
     "logs",
     "metric",
     "rows",
+    "saga_transitions",
     "service_edges",
     "topic_offsets",
     "topic_records",

@@ -11,6 +11,7 @@ from workbook_lib.lab.show.rates import rates
 from workbook_lib.lab.show.records import log_lines, tree
 from workbook_lib.lab.show.servicemap import service_map
 from workbook_lib.lab.show.stacked import stacked_bars
+from workbook_lib.lab.show.states import states
 from workbook_lib.lab.show.tables import table
 from workbook_lib.lab.show.waterfall import waterfall
 
@@ -27,6 +28,7 @@ __all__ = [
     "service_map",
     "source",
     "stacked_bars",
+    "states",
     "table",
     "timeline",
     "tree",

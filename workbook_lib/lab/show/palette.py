@@ -15,6 +15,7 @@ __all__ = [
     "MUTED",
     "PAPER",
     "RULE",
+    "SERIES",
     "WIDTH_INCHES",
     "colours_of",
     "new_figure",
