@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, select, update
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 
@@ -21,14 +21,14 @@ class Base(DeclarativeBase):
 
 
 class InterestRow(Base):
-    """That a user viewed or ordered something, how often, and when last (seconds since 1970)."""
+    """That a user viewed or ordered something, how often, and when first (seconds since 1970)."""
 
     __tablename__ = "interests"
 
     user_id: Mapped[str] = mapped_column(primary_key=True)
     sku: Mapped[str] = mapped_column(primary_key=True)
     times: Mapped[int]
-    last_at: Mapped[float]
+    first_at: Mapped[float]
 
 
 class ItemRow(Base):
@@ -75,7 +75,9 @@ class RecommendationStore:
             history = await session.scalars(self._history(event.user_id))
             others = sorted(set(history) - {sku})
             known = await session.get(InterestRow, (event.user_id, sku)) is not None
-            await _touch(session, event, sku)
+            first = {"first_at": event.at.timestamp()}
+            of_user = {"user_id": event.user_id, "sku": sku}
+            await count(session, InterestRow.__table__, of_user, {"times": 1}, first=first)
             await count(session, ItemRow.__table__, {"sku": sku}, {"users": int(not known), "times": 1})
             if not known:
                 for one, other in sorted([(sku, other) for other in others] + [(o, sku) for o in others]):
@@ -91,23 +93,10 @@ class RecommendationStore:
             return suggest(await _neighbours(session, user_id, history), limit)
 
     def _history(self, user_id: str) -> Select[Any]:
-        """The SKUs that the user took to last."""
-        newest = InterestRow.last_at.desc()
+        """The SKUs that the user took to most recently."""
+        newest = InterestRow.first_at.desc()
         of_user = select(InterestRow.sku).where(InterestRow.user_id == user_id)
         return of_user.order_by(newest, InterestRow.sku).limit(self._history_items)
-
-
-async def _touch(session: AsyncSession, event: UserEvent, sku: str) -> None:
-    key = {"user_id": event.user_id, "sku": sku}
-    await count(session, InterestRow.__table__, key, {"times": 1, "last_at": 0.0})
-    at = event.at.timestamp()
-    same: ColumnElement[bool] = and_(InterestRow.user_id == event.user_id, InterestRow.sku == sku)
-    await session.execute(
-        update(InterestRow)
-        .where(same, InterestRow.last_at < at)
-        .values(last_at=at)
-        .execution_options(synchronize_session=False)
-    )
 
 
 async def _neighbours(session: AsyncSession, user_id: str, history: list[str]) -> list[Neighbour]:

@@ -40,6 +40,13 @@ async def test_a_row_begins_with_what_is_added_first_and_grows_column_by_column(
     assert await _all(database) == [("/", 1, 3, 0.5), ("/a", 1, 1, 1.5)]
 
 
+async def test_a_new_row_has_what_comes_first_and_an_old_one_keeps_its_own(database):
+    async with database.session() as session:
+        for seconds in (7.0, 9.0):
+            await count(session, VISITS, {"page": "/", "day": 1}, {"visits": 1}, first={"seconds": seconds})
+    assert await _all(database) == [("/", 1, 2, 7.0)]
+
+
 async def test_no_count_is_lost_when_many_transactions_add(database):
     async def visit():
         async with database.session() as session:
