@@ -1,46 +1,20 @@
-"""The atomic orders' routes, and the one transaction that an order is."""
-
-from uuid import uuid4
+"""The atomic orders' routes, and how the service is wired."""
 
 from fastapi import APIRouter, Response
 
 from services.atomic_orders.domain import Order, OutOfStock, PaymentRefused, Wanted
+from services.atomic_orders.placing import OrderDesk
+from services.atomic_orders.rpc import AtomicOrdersRpc
 from services.atomic_orders.settings import AtomicOrdersSettings
-from services.atomic_orders.store import (
-    DECISIONS,
-    MoneyBase,
-    OrdersBase,
-    Seed,
-    StockBase,
-    add_order,
-    get_order,
-    pay,
-    take,
-)
+from services.atomic_orders.store import DECISIONS, MoneyBase, OrdersBase, Seed, StockBase
+from services.contracts import orders_pb2, orders_pb2_grpc
 from workbook_lib.kit.errors import NotFound
 from workbook_lib.kit.postgres import ServerDatabase
+from workbook_lib.kit.rpc import RpcServer
 from workbook_lib.kit.service import Service, error_answers
-from workbook_lib.kit.storage import Database
 from workbook_lib.kit.two_phase import RowsLocked, TwoPhaseCoordinator
 
-__all__ = ["OrderDesk", "build"]
-
-
-class OrderDesk:
-    """Takes orders, each in one transaction over three databases."""
-
-    def __init__(self, coordinator: TwoPhaseCoordinator) -> None:
-        self._coordinator = coordinator
-
-    async def place(self, wanted: Wanted) -> Order:
-        """Place an order. Raises OutOfStock, PaymentRefused, NotFound; then nothing has happened anywhere."""
-        order_id = uuid4().hex
-        async with self._coordinator.transaction(order_id) as transaction:
-            total_cents = await take(transaction["stock"], wanted)
-            order = Order(**wanted.model_dump(), order_id=order_id, total_cents=total_cents)
-            await pay(transaction["money"], order)
-            await add_order(transaction.own, order)
-        return order
+__all__ = ["build"]
 
 
 def build(settings: AtomicOrdersSettings) -> Service:
@@ -63,16 +37,24 @@ def build(settings: AtomicOrdersSettings) -> Service:
     service.add_resource(Seed(stock, settings.stock_file, money, settings.accounts_file))
     service.add_resource(coordinator, "coordinator")
     service.add_worker("two-phase recovery", coordinator.run_forever)
-    service.app.include_router(_routes(OrderDesk(coordinator), own))
+    desk = OrderDesk(coordinator, own)
+    service.app.include_router(_routes(desk))
+    if settings.grpc_port is not None:
+        rpc = RpcServer(settings.host, settings.grpc_port)
+        rpc.add(
+            orders_pb2_grpc.add_OrderServiceServicer_to_server,
+            AtomicOrdersRpc(desk),
+            orders_pb2.DESCRIPTOR.services_by_name["OrderService"].full_name,
+        )
+        service.add_rpc(rpc)
     return service
 
 
-def _routes(desk: OrderDesk, own: Database) -> APIRouter:
+def _routes(desk: OrderDesk) -> APIRouter:
     router = APIRouter(prefix="/orders")
+    refusals = error_answers(OutOfStock, PaymentRefused, NotFound, RowsLocked)
 
-    @router.post(
-        "", status_code=201, responses=error_answers(OutOfStock, PaymentRefused, NotFound, RowsLocked)
-    )
+    @router.post("", status_code=201, responses=refusals)
     async def place_order(wanted: Wanted, response: Response) -> Order:
         """Place an order: it exists when this answers 201, and otherwise it doesn't."""
         order = await desk.place(wanted)
@@ -82,7 +64,6 @@ def _routes(desk: OrderDesk, own: Database) -> APIRouter:
     @router.get("/{order_id}", responses=error_answers(NotFound))
     async def read_order(order_id: str) -> Order:
         """One order."""
-        async with own.session(read_only=True) as session:
-            return await get_order(session, order_id)
+        return await desk.find(order_id)
 
     return router

@@ -20,6 +20,7 @@ class AtomicOrdersSettings(ServiceSettings):
 
     service: str = names.ATOMIC_ORDERS
     port: int = 8093
+    grpc_port: int | None = 50055
     postgres_url: str = Field(
         default="postgresql://127.0.0.1:5432/postgres",
         description="a database of the server in which the three of this service are, or are created",

@@ -119,7 +119,7 @@ class Run:
             addresses["grpc"] = f"127.0.0.1:{numbers['grpc']}"
         folder = self.folder.data_folder(spec.name)
         handle = Handle(name, {}, addresses, note=_notes(ports), ports=ports, folder=folder)
-        told = {OPERATOR_TOKEN: self._operator_token, **env, **spec.environment(numbers, folder)}
+        told = {OPERATOR_TOKEN: self._operator_token, **spec.environment(numbers, folder), **env}
         handle.operator_token = told.get(f"{spec.name.upper()}_{OPERATOR_TOKEN}") or told[OPERATOR_TOKEN]
         return Plan(
             (spec.name, index),

@@ -1,0 +1,74 @@
+"""What is compared is measured: every order's latency, locks as the database knows them, lines of code."""
+
+import asyncio
+import uuid
+
+import asyncpg
+import pytest
+
+from workbook_lib.kit.postgres import create_database
+from workbook_lib.lab.comparison import code_lines, place_orders, watch_locks
+
+
+async def test_every_order_is_counted_and_a_failure_by_its_kind():
+    placed = []
+
+    async def place(number):
+        placed.append(number)
+        if number == 4:
+            raise ConnectionError("away")
+
+    result = await place_orders("nothing", place, orders=5, concurrency=2, warmup=2)
+    assert placed == [0, 1, 2, 3, 4, 5, 6]
+    assert (result.requests, result.failures, result.reasons) == (5, 1, {"ConnectionError": 1})
+
+
+async def test_no_more_orders_are_under_way_than_asked_for():
+    under_way, most = set(), 0
+
+    async def place(number):
+        nonlocal most
+        under_way.add(number)
+        most = max(most, len(under_way))
+        await asyncio.sleep(0.001)
+        under_way.discard(number)
+
+    await place_orders("nothing", place, orders=12, concurrency=3, warmup=0)
+    assert most == 3
+
+
+@pytest.mark.server
+async def test_locks_are_seen_as_long_as_they_are_held_also_by_a_prepared_transaction(postgres_url):
+    url = await create_database(postgres_url, f"locks_{uuid.uuid4().hex[:8]}")
+    connection = await asyncpg.connect(url)
+    await connection.execute("CREATE TABLE items (sku text PRIMARY KEY, available int)")
+    await connection.execute("INSERT INTO items VALUES ('mouse', 1)")
+    async with watch_locks(url, "items") as idle:
+        await connection.fetchval("SELECT available FROM items")
+        await asyncio.sleep(0.05)
+    assert idle.samples
+    assert idle.held_ms(1) == 0
+    gid = uuid.uuid4().hex
+    await connection.execute("BEGIN; UPDATE items SET available = 0")
+    await connection.execute(f"PREPARE TRANSACTION '{gid}'")
+    async with watch_locks(url, "items") as prepared:
+        await asyncio.sleep(0.1)
+    assert prepared.mean_holders == 1
+    assert prepared.held_ms(1) >= 100  # all of the time
+    assert prepared.held_ms(2) == prepared.held_ms(1) / 2
+    await connection.execute(f"COMMIT PREPARED '{gid}'")
+    await connection.close()
+
+
+def test_code_is_counted_without_blank_lines_comments_and_docstrings(tmp_path, monkeypatch):
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "one.py").write_text(
+        '"""Says\nwhat."""\n\nimport os  # used\n\n# a comment\nclass Outer:\n    """Doc."""\n\n'
+        '    def inner(self):\n        return (\n            os.name\n        )\n\nTEXT = """two\nlines"""\n'
+    )
+    monkeypatch.setattr("workbook_lib.lab.comparison.project_root", lambda: tmp_path)
+    assert code_lines("one.py") == 8
+    assert code_lines("one.py:Outer") == 5
+    assert code_lines("one.py:Outer.inner", "one.py:Outer.inner") == 8
+    with pytest.raises(LookupError, match=r"one.py has no Outer.missing"):
+        code_lines("one.py:Outer.missing")

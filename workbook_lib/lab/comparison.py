@@ -1,0 +1,151 @@
+"""What a way of committing an order costs: its latency, the locks that it holds meanwhile, its code."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import io
+import time
+import tokenize
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+
+from workbook_lib.lab.run_folder import project_root
+from workbook_lib.lab.traffic import LoadResult, Sample
+
+__all__ = ["LockWatch", "Place", "code_lines", "place_orders", "watch_locks"]
+
+Place = Callable[[int], Awaitable[object]]
+"""Places the order of that number and returns when it is confirmed; raises when it isn't."""
+
+SAMPLE_SECONDS = 0.001
+ORDER_SECONDS = 20.0
+NO_CODE = {
+    *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE),
+    *(tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER),
+}
+# A transaction that has written to a table holds this lock on it until it ends, also when it is prepared.
+HOLDERS = """
+    SELECT count(*) FROM pg_locks
+    WHERE relation = $1::text::regclass AND mode = 'RowExclusiveLock' AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+async def place_orders(
+    what: str, place: Place, *, orders: int, concurrency: int = 1, warmup: int = 3
+) -> LoadResult:
+    """Place `orders` orders, `concurrency` at a time; the latency of each is until it is confirmed.
+
+    One that fails, or takes more than 20 s, counts as a failure by the name of its error. The first `warmup`
+    orders, which open connections, aren't counted.
+    """
+    for number in range(warmup):
+        await place(number)
+    samples: list[Sample] = []
+    reasons: dict[str, int] = {}
+    numbers = iter(range(warmup, warmup + orders))
+    started = time.perf_counter()
+
+    async def customer() -> None:
+        for number in numbers:
+            begun = time.perf_counter()
+            status = 200
+            try:
+                await asyncio.wait_for(place(number), ORDER_SECONDS)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is counted
+                status = 500
+                reasons[type(error).__name__] = reasons.get(type(error).__name__, 0) + 1
+            samples.append(Sample(begun - started, (time.perf_counter() - begun) * 1000, status))
+
+    await asyncio.gather(*(customer() for _ in range(concurrency)))
+    return LoadResult(what, time.perf_counter() - started, tuple(sorted(samples)), reasons)
+
+
+class LockWatch:
+    """How many transactions held locks on rows of a table, looked at again and again."""
+
+    def __init__(self) -> None:
+        self.samples: list[int] = []
+        self.seconds = 0.0
+
+    @property
+    def mean_holders(self) -> float:
+        """How many transactions held locks at an average moment."""
+        return sum(self.samples) / len(self.samples) if self.samples else 0.0
+
+    def held_ms(self, orders: int) -> float:
+        """How long each of `orders` held its locks, by Little's law: mean number there = rate x stay."""
+        return self.mean_holders * self.seconds / orders * 1000
+
+
+@asynccontextmanager
+async def watch_locks(database_url: str, table: str) -> AsyncIterator[LockWatch]:
+    """Watch the row locks on a table of a PostgreSQL database while the block runs."""
+    connection = await asyncpg.connect(database_url, timeout=5)
+    watch = LockWatch()
+    started = time.perf_counter()
+
+    async def look() -> None:
+        while True:
+            watch.samples.append(await connection.fetchval(HOLDERS, table))
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield watch
+    finally:
+        watch.seconds = time.perf_counter() - started
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        connection.terminate()
+
+
+def code_lines(*places: str) -> int:
+    """How many lines of code files of the project have: no blank ones, comments or docstrings.
+
+    A place is a path, or `path:name` for a function or class (`path:Outer.inner`) in it. Raises LookupError
+    for a name that isn't there.
+    """
+    return sum(_code_lines(*place.partition(":")[::2]) for place in places)
+
+
+def _code_lines(path: str, name: str) -> int:
+    text = (Path(project_root()) / path).read_text(encoding="utf-8")
+    tree: ast.AST = ast.parse(text)
+    for part in name.split(".") if name else ():
+        tree = _inner(tree, part, f"{path} has no {name}")
+    first = getattr(tree, "lineno", 1)
+    last = getattr(tree, "end_lineno", None) or len(text.splitlines())
+    said = set().union(*(_docstring(node) for node in ast.walk(tree)))
+    return len([line for line in _lines_with_code(text) if first <= line <= last and line not in said])
+
+
+def _inner(tree: ast.AST, name: str, complaint: str) -> ast.AST:
+    for node in ast.iter_child_nodes(tree):
+        if getattr(node, "name", None) == name:
+            return node
+    raise LookupError(complaint)
+
+
+def _docstring(node: ast.AST) -> set[int]:
+    body = getattr(node, "body", None)
+    first = body[0] if isinstance(body, list) and body else None
+    if (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    ):
+        return set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+    return set()
+
+
+def _lines_with_code(text: str) -> set[int]:
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in NO_CODE:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    return lines
