@@ -13,6 +13,8 @@ import pytest
 import services
 from services.analytics import app as analytics
 from services.analytics.settings import AnalyticsSettings
+from services.atomic_orders import app as atomic_orders
+from services.atomic_orders.settings import AtomicOrdersSettings
 from services.audit_log import app as audit_log
 from services.audit_log.settings import AuditLogSettings
 from services.contracts import inventory_pb2, orders_pb2
@@ -76,6 +78,7 @@ APPS: dict[str, Callable[[Path, str], Service]] = {
     "analytics": lambda tmp, _: analytics.build(
         AnalyticsSettings(database_url=f"sqlite:///{tmp}/analytics.db")
     ),
+    "atomic_orders": lambda _, __: atomic_orders.build(AtomicOrdersSettings(grpc_port=None)),
     "audit_log": lambda tmp, _: audit_log.build(AuditLogSettings(database_url=f"sqlite:///{tmp}/audit.db")),
     "gateway": _gateway,
     "inventory": lambda tmp, _: inventory.build(
@@ -138,7 +141,9 @@ def check(fuzzed: Fuzzed, document: dict) -> None:
 @pytest.mark.server
 @pytest.mark.usefixtures("silent_kafka")
 @pytest.mark.parametrize("name", APPS)
-def test_a_service_answers_as_its_document_says(name, tmp_path, redis_url):
+def test_a_service_answers_as_its_document_says(name, tmp_path, redis_url, request, monkeypatch):
+    if name == "atomic_orders":
+        monkeypatch.setenv("POSTGRES_URL", request.getfixturevalue("postgres_url"))
     app = APPS[name](tmp_path, redis_url).app
     check(fuzz_app(app, KNOWN.get(name, NOTHING)), app.openapi())
 
