@@ -103,7 +103,8 @@ def _join_kafka(
     service.add_resource(Topics(kafka, topics.PARTITIONS))
     service.add_resource(consumer)
     service.add_worker("consumer", consumer.run)
-    relay = OutboxRelay(database, OUTBOX, Producer(kafka, client_id=f"{settings.instance}-outbox"))
+    producer = Producer(kafka, client_id=f"{settings.instance}-outbox")
+    relay = OutboxRelay(database, OUTBOX, producer, owner=settings.instance)
     service.add_worker("outbox", relay.run)
 
 

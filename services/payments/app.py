@@ -47,4 +47,4 @@ def _choreograph(service: Service, kafka: str, database: Database, cashier: Cash
     for resource in (Topics(kafka, topics.PARTITIONS), consumer):
         service.add_resource(resource)
     service.add_worker("consumer", consumer.run)
-    service.add_worker("outbox", OutboxRelay(database, OUTBOX, producer).run)
+    service.add_worker("outbox", OutboxRelay(database, OUTBOX, producer, owner=service.settings.instance).run)

@@ -42,7 +42,8 @@ class OutboxRelay:
     acknowledged. One that stood still and goes on can only repeat, and the consumers' inboxes drop that.
 
     `producer` is the relay's own: it starts and stops it, so a service takes work while Kafka is away.
-    `topics` are created before the first event.
+    `topics` are created before the first event. `owner` is the instance's name: started again under it after
+    a crash, it has its lease back at once.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class OutboxRelay:
         producer: Producer,
         *,
         topics: Mapping[str, int] | None = None,
+        owner: str | None = None,
         batch: int = 500,
         poll_seconds: float = 0.5,
         lease_seconds: float = 10.0,
@@ -67,7 +69,7 @@ class OutboxRelay:
         self._lease_seconds = lease_seconds
         self._publish_seconds = publish_seconds
         self._clock = clock
-        self._owner = uuid4().hex
+        self._owner = owner or uuid4().hex
         self._lease_ends = 0.0  # on the monotonic clock
         self._connected = False
 

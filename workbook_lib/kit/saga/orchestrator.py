@@ -97,7 +97,7 @@ class Orchestrator(Coordinator[SagaOutcome]):
         await self._go_back(held, held.record.position - (not include), why, error=as_service_error(error))
 
     async def _compensate(self, held: Held) -> None:
-        pauses = Backoff(0.1, 5.0)
+        pauses = Backoff(0.1, 3.0)
         while held.record.state == SagaState.COMPENSATING:
             step = self._steps[held.record.position]
             failpoint(f"{self.name}.{step.name}.compensating")

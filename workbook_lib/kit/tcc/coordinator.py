@@ -128,7 +128,7 @@ class TccCoordinator(Coordinator[TccOutcome]):
         """Whether it succeeded; else the transaction is parked."""
         call = participant.confirm if word == "confirm" else participant.cancel
         context = TccContext(held.record.id, participant.name, dict(held.record.data))
-        pauses = Backoff(0.1, 5.0)
+        pauses = Backoff(0.1, 3.0)
         held.record.attempts = 0
         while True:
             try:
