@@ -38,6 +38,14 @@ def test_moments_within_the_range_are_marked():
     assert [text.get_text().strip() for text in axes.texts] == ["killed"]
 
 
+@pytest.mark.parametrize("name", ["users", "recommendations", "a-service-with-quite-a-long-name"])
+def test_the_names_of_lines_fit_beside_them(name):
+    figure = curves([_series(name, 1, 2, 3)], label="service").figure
+    figure.canvas.draw()
+    legend = figure.axes[0].get_legend().get_window_extent()
+    assert legend.x1 <= figure.bbox.x1
+
+
 def test_without_a_point_there_is_nothing_to_draw():
     with pytest.raises(ValueError, match="found no series"):
         curves([Series({}, ())], label="service")

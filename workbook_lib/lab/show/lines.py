@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from workbook_lib.lab.evidence import Series
 from workbook_lib.lab.show.output import Picture
-from workbook_lib.lab.show.palette import INK, MUTED, colours_of, new_figure, plain_axes
+from workbook_lib.lab.show.palette import INK, MUTED, WIDTH_INCHES, colours_of, new_figure, plain_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["curves"]
 
 HEIGHT_INCHES: Final = 2.9
+LETTER_INCHES: Final = 0.075
 
 
 def curves(
@@ -37,7 +38,7 @@ def curves(
     start = min(each.points[0][0] for each in named.values())
     end = max(each.points[-1][0] for each in named.values())
     figure = new_figure(HEIGHT_INCHES)
-    axes = figure.add_axes((0.075, 0.13, 0.76, 0.7))
+    axes = figure.add_axes((0.075, 0.13, _width(named), 0.7))
     plain_axes(axes, grid="y")
     colours = colours_of(named)
     for name, each in named.items():
@@ -52,6 +53,11 @@ def curves(
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False, fontsize=8.5, labelcolor=INK)
     figure.text(0.1 / 9, 0.93, title, fontsize=11, weight="bold", color=INK, va="center")
     return Picture(figure, _text(named, unit))
+
+
+def _width(names: Iterable[str]) -> float:
+    """Of the axes, as a share of the figure: what the longest name in the legend leaves."""
+    return min(0.76, 0.84 - LETTER_INCHES / WIDTH_INCHES * max(map(len, names)))
 
 
 def _numbers(series: Series) -> Series:
