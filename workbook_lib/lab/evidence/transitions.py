@@ -52,13 +52,18 @@ async def saga_transitions(database: Path, saga: str, *, of: Iterable[str] | Non
 
 def _walk(history: Iterable[dict[str, Any]], end: str | None) -> Iterator[tuple[str, str, str]]:
     """An event that isn't followed by another state has been a try in vain, unless it was the last."""
-    now, cause = "begun", ""
+    now, cause, left = "begun", "", ""
     for row in history:
         step, event = row["step"], row["event"]
-        after = {"started": step, "compensating": f"undo {step}", "parked": "PARKED"}.get(event)
+        after = {
+            "started": step,
+            "compensating": f"undo {step}",
+            "parked": "PARKED",
+            "unparked": left,
+        }.get(event)
         if after is not None:
-            yield now, cause, after
-            now, cause = after, ""
+            yield now, event if event == "unparked" else cause, after
+            now, cause, left = after, "", now
         else:
             if cause:
                 yield now, cause, now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from workbook_lib.lab.evidence import Edge
@@ -68,9 +68,9 @@ def draw_arrows(
     routes: Mapping[Pair, Sequence[Point]],
     nodes: Mapping[str, Box],
     *,
-    label: Callable[[Edge], str] = describe,
+    label: Callable[[Edge], Sequence[str]] = lambda edge: describe(edge).split(", "),
 ) -> None:
-    """Draw one arrow a pair of nodes, through the points of its route; `label` says what is written on it."""
+    """Draw one arrow a pair of nodes, through the points of its route; `label` gives the lines on it."""
     from matplotlib.patches import FancyArrowPatch
 
     ports = _ports(nodes, routes)
@@ -89,7 +89,7 @@ def draw_arrows(
             zorder=2,
         )
         axes.add_patch(arrow)
-        _label(axes, parallel, [label(edge) for edge in parallel], _samples(points), taken)
+        _label(axes, parallel, [line for edge in parallel for line in label(edge)], _samples(points), taken)
 
 
 def _ports(nodes: Mapping[str, Box], routes: Mapping[Pair, Sequence[Point]]) -> dict[Pair, list[Point]]:
@@ -146,10 +146,9 @@ def _samples(points: Sequence[Point]) -> list[Point]:
 
 
 def _label(
-    axes: Axes, edges: Sequence[Edge], texts: Iterable[str], track: Sequence[Point], taken: list[Box]
+    axes: Axes, edges: Sequence[Edge], lines: Sequence[str], track: Sequence[Point], taken: list[Box]
 ) -> None:
     """Write what goes over the arrow at the first free place along it; above it where it runs level."""
-    lines = [line for text in texts for line in text.split(", ")]
     size = (max(map(len, lines)) * CHARACTER_INCHES, len(lines) * LINE_INCHES)
     level = abs(track[0][1] - track[-1][1]) < size[1]
     lift = size[1] / 2 + 0.04 if level else 0.0

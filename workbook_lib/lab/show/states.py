@@ -20,6 +20,7 @@ __all__ = ["states"]
 COLUMN_INCHES: Final = 2.15
 ROW_INCHES: Final = 0.95
 MARGIN_INCHES: Final = 0.3
+LINE_CHARACTERS: Final = 16
 
 Pair = tuple[str, str]
 Point = tuple[float, float]
@@ -54,13 +55,14 @@ def states(transitions: Iterable[Transition], *, title: str = "") -> Picture:
     return Picture(figure, "\n".join(lines) or "no transitions")
 
 
-def _texts(moves: Iterable[Transition]) -> dict[Pair, str]:
-    """What is written over each arrow: a line for each event that led this way."""
+def _texts(moves: Iterable[Transition]) -> dict[Pair, list[str]]:
+    """The lines over each arrow: each event that led this way, with two words over two of them."""
     lines: dict[Pair, list[str]] = {}
     for move in moves:
-        line = f"{move.event} {TIMES}{move.count:,}".lstrip()
-        lines.setdefault((move.before, move.after), []).append(line)
-    return {pair: ", ".join(events) for pair, events in lines.items()}
+        text = f"{move.event} {TIMES}{move.count:,}".lstrip()
+        words = [text] if len(text) < LINE_CHARACTERS else text.split(" ", 1)
+        lines.setdefault((move.before, move.after), []).extend(words)
+    return lines
 
 
 def _colour(name: str) -> str:
