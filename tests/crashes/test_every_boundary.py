@@ -73,7 +73,7 @@ async def test_after_all_crashes_the_whole_history_holds(shop: Shop):
     assert set(shop.told.values()) <= {"CONFIRMED", "PENDING"}
 
 
-def test_there_was_a_crash_at_every_boundary_of_saga_tcc_outbox_and_inbox():
+async def test_there_was_a_crash_at_every_boundary_of_saga_tcc_outbox_and_inbox():
     saga = [
         f"order-saga.{step}.{when}"
         for step in ("reserve", "charge")

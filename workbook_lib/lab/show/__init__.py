@@ -1,6 +1,7 @@
 """What a chapter shows: tables, sources, logs, traces, maps, charts; static HTML or PNG, always with text."""
 
 from workbook_lib.lab.show.assignment import assignment
+from workbook_lib.lab.show.boundaries import boundaries
 from workbook_lib.lab.show.charts import bars, latency_histogram, timeline
 from workbook_lib.lab.show.code import source
 from workbook_lib.lab.show.flame import flame_graph
@@ -20,6 +21,7 @@ __all__ = [
     "Shown",
     "assignment",
     "bars",
+    "boundaries",
     "curves",
     "flame_graph",
     "latency_histogram",
