@@ -1,17 +1,29 @@
 """The whole system: each service a process, found through Consul, told of through Kafka, traced in Jaeger."""
 
 import asyncio
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
 
+from services.contracts import topics
 from workbook_lib.lab import Lab
-from workbook_lib.lab.evidence import Jaeger, eventually, healthy_instances, rows
+from workbook_lib.lab.evidence import (
+    Jaeger,
+    check_history,
+    eventually,
+    healthy_instances,
+    rows,
+    topic_records,
+)
 
 pytestmark = pytest.mark.server
 
-SERVICES = ("inventory", "orders", "users", "audit_log", "gateway")
+SERVICES = ("inventory", "payments", "orders", "users", "audit_log", "gateway")
+STOCK = Path(__file__).resolve().parents[2] / "data" / "stock.json"
+TOPICS = (topics.ORDER_EVENTS, topics.STOCK_EVENTS, topics.PAYMENT_EVENTS, topics.USER_EVENTS)
 SERVERS = ("consul", "kafka", "redis", "jaeger")
 
 
@@ -80,6 +92,46 @@ async def test_an_order_crosses_all_services_and_leaves_its_row_in_each_database
         assert len(found) == 1
 
 
+async def _ended(edge, answer):
+    """The order behind an answer, once it is no longer pending; an error says itself how it ended."""
+
+    async def there():
+        order = (await edge.get(answer.headers["location"])).json()
+        return order if order["status"] != "PENDING" else None
+
+    if answer.is_error:
+        return {"status": "CANCELLED", "error": answer.json()}
+    return await eventually(there, timeout_seconds=30)
+
+
+@pytest.mark.parametrize("way", ["ORCHESTRATION", "CHOREOGRAPHY", "TCC"])
+async def test_stock_and_money_go_together_or_not_at_all_however_an_order_is_coordinated(lab, edge, way):
+    async def place(user_id, sku):
+        wanted = {"sku": sku, "coordination": way}
+        return await _ended(edge, await edge.post(f"/users/{user_id}/orders", json=wanted))
+
+    fine, poor, none_left = await asyncio.gather(
+        place("user124", "headset"), place("user130", "monitor-27"), place("user124", "standing-desk")
+    )
+    assert (fine["status"], fine["total_cents"], fine["error"]) == ("CONFIRMED", 7495, None)
+    assert (poor["status"], poor["error"]["code"]) == ("CANCELLED", 40902)
+    assert (none_left["status"], none_left["error"]["code"]) == ("CANCELLED", 40901)
+
+
+async def test_whatever_was_ordered_the_databases_and_topics_do_not_contradict_each_other(lab, edge):
+    files = {name: lab.folder / name / f"{name}.db" for name in ("orders", "inventory", "payments")}
+    stock = {each["sku"]: each["available"] for each in json.loads(STOCK.read_text())}
+    kafka = lab.environment["KAFKA_BOOTSTRAP_SERVERS"]
+
+    async def at_rest():
+        records = [record for topic in TOPICS for record in await topic_records(kafka, topic)]
+        history = await check_history(files, records, stock=stock)
+        assert history.holds, history.findings
+        return history
+
+    assert (await eventually(at_rest, timeout_seconds=20)).orders["CONFIRMED"] >= 3
+
+
 async def test_one_trace_holds_the_way_from_the_gateway_to_the_audit_log(lab, edge):
     placed = await edge.post("/users/user123/orders", json={"sku": "webcam", "quantity": 1})
     entry = await _entry_of(lab, placed.json()["order_id"])
@@ -111,5 +163,5 @@ async def test_a_shortage_is_a_409_in_the_uniform_shape(lab, edge):
 
 
 async def test_a_profile_is_read_from_the_cache_the_second_time(edge):
-    sources = [(await edge.get("/users/user130")).json()["source"] for _ in range(2)]
+    sources = [(await edge.get("/users/user131")).json()["source"] for _ in range(2)]
     assert sources == ["database", "cache"]
