@@ -20,10 +20,10 @@ __all__ = ["build"]
 def build(settings: AtomicOrdersSettings) -> Service:
     """The service, not started."""
     service = Service(settings, title="Atomic orders")
-    own, stock, money = (
-        ServerDatabase(settings.postgres_url, f"{settings.database_prefix}_{name}", metadata=base.metadata)
-        for name, base in {"orders": OrdersBase, "stock": StockBase, "money": MoneyBase}.items()
-    )
+    far, prefix = settings.participants_url or settings.postgres_url, settings.database_prefix
+    own = ServerDatabase(settings.postgres_url, f"{prefix}_orders", metadata=OrdersBase.metadata)
+    stock = ServerDatabase(far, f"{prefix}_stock", metadata=StockBase.metadata)
+    money = ServerDatabase(far, f"{prefix}_money", metadata=MoneyBase.metadata)
     coordinator = TwoPhaseCoordinator(
         "two-phase",
         {"stock": stock, "money": money},

@@ -23,7 +23,10 @@ class AtomicOrdersSettings(ServiceSettings):
     grpc_port: int | None = 50055
     postgres_url: str = Field(
         default="postgresql://127.0.0.1:5432/postgres",
-        description="a database of the server in which the three of this service are, or are created",
+        description="a database of the server in which the orders' own is, or is created",
+    )
+    participants_url: str | None = Field(
+        default=None, description="the same for the stock's and the money's; none: that server too"
     )
     database_prefix: str = Field(
         default="atomic", description="their names are <this>_orders, _stock, _money"

@@ -67,7 +67,7 @@ def test_code_is_counted_without_blank_lines_comments_and_docstrings(tmp_path, m
         '    def inner(self):\n        return (\n            os.name\n        )\n\nTEXT = """two\nlines"""\n'
     )
     monkeypatch.setattr("workbook_lib.lab.comparison.project_root", lambda: tmp_path)
-    assert code_lines("one.py") == 8
+    assert code_lines("one.py") == code_lines(".") == 8
     assert code_lines("one.py:Outer") == 5
     assert code_lines("one.py:Outer.inner", "one.py:Outer.inner") == 8
     with pytest.raises(LookupError, match=r"one.py has no Outer.missing"):

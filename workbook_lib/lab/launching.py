@@ -23,7 +23,7 @@ from workbook_lib.lab.services import ServiceSpec, app_command, check_app, check
 
 __all__ = ["Plan", "Run"]
 
-SERVICE_START_SECONDS = 30.0
+SERVICE_START_SECONDS = 60.0
 EXTERNAL_SECONDS = 5.0
 OPERATOR_TOKEN = "OPERATOR_TOKEN"  # noqa: S105 - the variable's name
 
