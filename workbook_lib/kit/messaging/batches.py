@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -10,7 +11,7 @@ from aiokafka.errors import BrokerResponseError, KafkaError, UnknownTopicOrParti
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from workbook_lib.kit.messaging.model import Headers, MessageRefused, MessagingError, Position
+from workbook_lib.kit.messaging.model import MessageRefused, MessagingError, Position
 
 __all__ = ["MAX_REQUEST_BYTES", "Batches", "Prepared", "failure", "is_spoiled", "refusal"]
 
@@ -27,20 +28,27 @@ class Prepared(NamedTuple):
     topic: str
     key: bytes | None
     value: bytes
-    headers: Headers | list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes]]
 
 
 Outcome = Position | MessagingError
 
 
+@lru_cache(maxsize=1024)
+def _can_be_a_topic(name: str) -> bool:
+    return _TOPIC.fullmatch(name) is not None
+
+
 def refusal(message: Prepared) -> MessageRefused | None:
     """Why Kafka wouldn't take the message, as far as that can be known without asking it."""
-    if not _TOPIC.fullmatch(message.topic):
-        return MessageRefused(f"{message.topic!r} can't be the name of a topic")
-    size = len(message.key or b"") + len(message.value) + _OVERHEAD_BYTES
-    size += sum(len(name) + len(value) + 10 for name, value in message.headers)
+    topic, key, value, headers = message
+    if not _can_be_a_topic(topic):
+        return MessageRefused(f"{topic!r} can't be the name of a topic")
+    size = len(key or b"") + len(value) + _OVERHEAD_BYTES
+    if headers:
+        size += sum([len(name) + len(content) + 10 for name, content in headers])
     if size > MAX_REQUEST_BYTES:
-        return MessageRefused(f"{message.topic}: {size} bytes are more than the {MAX_REQUEST_BYTES} allowed")
+        return MessageRefused(f"{topic}: {size} bytes are more than the {MAX_REQUEST_BYTES} allowed")
     return None
 
 
@@ -141,7 +149,7 @@ class Batches:
             builder, count = self._producer.create_batch(), 0
             while number is not None:
                 _, key, value, headers = self._messages[number]
-                if builder.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+                if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
                     break
                 count += 1
                 number = next(waiting, None)

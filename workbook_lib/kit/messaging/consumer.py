@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
 
 from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
 from workbook_lib.kit.logs import get_logger
@@ -25,6 +28,7 @@ _POLL_MS = 200
 _POLL_RECORDS = 500
 # A lane is fed no more while this many messages wait in it: memory stays bounded behind a slow handler.
 _LANE_FULL = 1000
+_WORK_SECONDS = 0.05
 _DRAIN_SECONDS = 2.0
 _COMMIT_SECONDS = 2.0
 
@@ -67,7 +71,8 @@ class Consumer:
         self._dead_letters = Producer(
             bootstrap, client_id=f"{group}-dlq", start_timeout_seconds=start_timeout_seconds
         )
-        self._delivery = Delivery(
+        self._make_delivery = partial(
+            Delivery,
             handler,
             self._dead_letters,
             group,
@@ -77,6 +82,7 @@ class Consumer:
         )
         self._lanes: dict[TopicPartition, Lane] = {}
         self._consumer: AIOKafkaConsumer | None = None
+        self._committing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Connect and join the group; raises `MessagingError` when that doesn't happen in time."""
@@ -114,19 +120,23 @@ class Consumer:
         consumer = self._consumer
         if consumer is None:
             raise MessagingError("the consumer isn't started")
+        token = otel_context.attach(Context())  # whoever started us isn't whom the messages come from
+        delivery = self._make_delivery()
         try:
             while True:
                 records = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
                 for partition, batch in records.items():
-                    lane = self._lanes.setdefault(partition, Lane(self._delivery.deliver))
-                    lane.put(map(Message.of, batch))
+                    lane = self._lanes.setdefault(partition, Lane(delivery.deliver))
+                    lane.put([Message.of(record) for record in batch])
+                await self._let_work()
                 self._regulate(consumer)
-                await self._commit(consumer, self._lanes)
+                self._commit_beside(consumer)
         except ConsumerStoppedError:
             return
         except KafkaError as error:
             raise MessagingError(f"Kafka at {self._bootstrap}: {error}") from error
         finally:
+            otel_context.detach(token)
             await self._release(consumer, list(self._lanes))
 
     async def _leave(self, consumer: AIOKafkaConsumer | None) -> None:
@@ -167,14 +177,29 @@ class Consumer:
             elif len(lane) < _LANE_FULL // 2 and partition in paused:
                 consumer.resume(partition)
 
-    async def _commit(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
-        done = {
+    async def _let_work(self) -> None:
+        """Give quick handlers the time to empty their lanes: a full one has to be paused and fetched anew."""
+        working = [lane.working for lane in self._lanes.values() if lane.working is not None]
+        if working:
+            await asyncio.wait(working, timeout=_WORK_SECONDS)
+
+    def _commit_beside(self, consumer: AIOKafkaConsumer) -> None:
+        """Commit what is done, while what comes next is handled; one commit at a time."""
+        if (self._committing is None or self._committing.done()) and self._uncommitted(self._lanes):
+            self._committing = asyncio.create_task(self._commit(consumer, self._lanes))
+
+    def _uncommitted(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return {
             partition: lane.next_offset
             for partition in partitions
             if (lane := self._lanes[partition]).next_offset is not None and lane.next_offset != lane.committed
         }
+
+    async def _commit(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
+        done = self._uncommitted(partitions)
         if not done:
             return
+        lanes = {partition: self._lanes[partition] for partition in done}
         try:
             async with asyncio.timeout(_COMMIT_SECONDS):
                 await consumer.commit(done)
@@ -184,12 +209,14 @@ class Consumer:
             _log.warning("offsets not committed", cause=repr(error))
             return
         for partition, offset in done.items():
-            self._lanes[partition].committed = offset
+            lanes[partition].committed = offset
 
     async def _release(self, consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
         """Stop working on `partitions` and commit what is done, before they move to another member."""
         held = [partition for partition in partitions if partition in self._lanes]
         await asyncio.gather(*(self._lanes[partition].close(_DRAIN_SECONDS) for partition in held))
+        if self._committing is not None:
+            await asyncio.wait([self._committing])  # which is bounded; an older commit must not come last
         await self._commit(consumer, held)
         for partition in held:
             del self._lanes[partition]

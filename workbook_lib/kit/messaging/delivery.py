@@ -1,8 +1,8 @@
 """One message to its handler: its span, its retries, and the dead letter topic when nothing helps."""
 
-import asyncio
-
 from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from workbook_lib.kit import telemetry
@@ -10,6 +10,7 @@ from workbook_lib.kit.backoff import Backoff
 from workbook_lib.kit.clock import Clock
 from workbook_lib.kit.failpoints import failpoint
 from workbook_lib.kit.logs import get_logger
+from workbook_lib.kit.messaging.deadlines import Deadlines
 from workbook_lib.kit.messaging.model import Handler, Headers, Message, MessagingError
 from workbook_lib.kit.messaging.producer import Producer
 from workbook_lib.kit.messaging.spans import span_attributes
@@ -45,6 +46,7 @@ class Delivery:
         self._attempts = attempts
         self._handler_timeout_seconds = handler_timeout_seconds
         self._clock = clock
+        self._deadlines = Deadlines()
 
     async def deliver(self, message: Message) -> None:
         """Return when the message has had its effect or is parked; only cancelling ends this earlier.
@@ -52,39 +54,53 @@ class Delivery:
         The CONSUMER span continues the producer's trace. aiokafka leaves no span current around a message
         that it hands over (opentelemetry-python-contrib #3465), so its context is taken from the headers
         here. It is attached before the span starts because a span alone would bring the trace but not the
-        baggage.
+        baggage. While spans go nowhere the handler has the producer's context itself.
         """
+        if not telemetry.is_recording() and not message.headers:
+            if (error := await self._try(message, None)) is not None:
+                await self._park(message, error)
+            return
+        context = telemetry.context_from_kafka(message.headers)
+        span = self._span(message, context) if telemetry.is_recording() else None
+        if span is not None:
+            context = trace.set_span_in_context(span, context)
+        token = otel_context.attach(context)
+        try:
+            if (error := await self._try(message, span)) is not None:
+                if span is not None:
+                    span.set_status(Status(StatusCode.ERROR, f"parked: {error!r}"))
+                await self._park(message, error)
+        finally:
+            otel_context.detach(token)
+            if span is not None:
+                span.end()
+
+    def _span(self, message: Message, context: Context) -> Span:
         attributes = span_attributes("process", message.topic, message.key) | {
             "messaging.destination.partition.id": str(message.partition),
             "messaging.kafka.offset": message.offset,
             "messaging.consumer.group.name": self._group,
         }
-        token = otel_context.attach(telemetry.context_from_kafka(message.headers))
-        try:
-            with telemetry.tracer().start_as_current_span(
-                f"process {message.topic}", kind=SpanKind.CONSUMER, attributes=attributes
-            ) as span:
-                error = await self._try(message, span)
-                if error is not None:
-                    span.set_status(Status(StatusCode.ERROR, f"parked: {error!r}"))
-                    await self._park(message, error)
-        finally:
-            otel_context.detach(token)
+        return telemetry.start_message_span(
+            f"process {message.topic}", context, SpanKind.CONSUMER, attributes
+        )
 
-    async def _try(self, message: Message, span: Span) -> Exception | None:
-        pauses = Backoff(0.1, 2.0)
+    async def _try(self, message: Message, span: Span | None) -> Exception | None:
+        pauses: Backoff | None = None
         for attempt in range(1, self._attempts + 1):
             try:
-                async with asyncio.timeout(self._handler_timeout_seconds):
+                with self._deadlines.within(self._handler_timeout_seconds):
                     await self._handler(message)
                 failpoint("consumer.handled")
                 return None
             except Exception as error:  # noqa: BLE001 - whatever a handler raises must not end the consumer
                 last = error
-                span.record_exception(error, {"attempt": attempt})
+                if span is not None:
+                    span.record_exception(error, {"attempt": attempt})
                 where = {"topic": message.topic, "partition": message.partition, "offset": message.offset}
                 _log.warning("message failed", attempt=attempt, of=self._attempts, cause=repr(error), **where)
             if attempt < self._attempts:
+                pauses = pauses or Backoff(0.1, 2.0)
                 await self._clock.sleep(pauses.next())
         return last
 

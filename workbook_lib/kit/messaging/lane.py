@@ -35,6 +35,11 @@ class Lane:
             self.check()
             self._task = asyncio.create_task(self._run())
 
+    @property
+    def working(self) -> asyncio.Task[None] | None:
+        """The delivery under way, if there is one."""
+        return None if self._task is None or self._task.done() else self._task
+
     def check(self) -> None:
         """Raise what ended the delivery, if anything did."""
         if self._task is not None and self._task.done() and not self._task.cancelled():

@@ -1,9 +1,8 @@
 """What is sent and received."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from aiokafka import ConsumerRecord
 
@@ -40,8 +39,7 @@ class MessageRefused(MessagingError):
     public_message = Internal.public_message
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A message to send. A traceparent among `headers` is that of what the message tells of."""
 
     topic: str
@@ -50,8 +48,7 @@ class Outgoing:
     headers: Headers = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Where a message lies in the log."""
 
     topic: str
@@ -59,8 +56,7 @@ class Position:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One record as a handler gets it."""
 
     topic: str
@@ -74,14 +70,15 @@ class Message:
     @classmethod
     def of(cls, record: ConsumerRecord[bytes, bytes]) -> Self:
         """The message in a record of aiokafka; bytes of a key that aren't UTF-8 are kept as surrogates."""
+        key, headers = record.key, record.headers
         return cls(
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            key=None if record.key is None else record.key.decode(errors="surrogateescape"),
-            value=record.value or b"",
-            headers=tuple((name, value or b"") for name, value in record.headers),
-            timestamp=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+            record.topic,
+            record.partition,
+            record.offset,
+            None if key is None else key.decode("utf-8", "surrogateescape"),
+            record.value or b"",
+            tuple([(name, value or b"") for name, value in headers]) if headers else (),
+            datetime.fromtimestamp(record.timestamp / 1000, UTC),
         )
 
 

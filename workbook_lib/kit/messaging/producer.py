@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from pydantic import BaseModel
 
+from workbook_lib.kit import telemetry
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.messaging.batches import (
     MAX_REQUEST_BYTES,
@@ -17,9 +18,10 @@ from workbook_lib.kit.messaging.batches import (
     is_spoiled,
     refusal,
 )
+from workbook_lib.kit.messaging.deadlines import Deadlines
 from workbook_lib.kit.messaging.ending import close_each
 from workbook_lib.kit.messaging.model import MessagingError, Outgoing, Position
-from workbook_lib.kit.messaging.spans import Sending
+from workbook_lib.kit.messaging.spans import Sending, passing_headers
 
 __all__ = ["Producer"]
 
@@ -46,6 +48,7 @@ class Producer:
         self._start_timeout_seconds = start_timeout_seconds
         self._stop_timeout_seconds = stop_timeout_seconds
         self._producer: AIOKafkaProducer | None = None
+        self._deadlines: Deadlines
 
     async def start(self) -> None:
         """Connect; raises `MessagingError` when no broker answers in time."""
@@ -69,7 +72,7 @@ class Producer:
             if isinstance(error, KafkaError | TimeoutError | OSError):
                 raise MessagingError(self._failure(error)) from error
             raise
-        self._producer = producer
+        self._producer, self._deadlines = producer, Deadlines()
 
     async def stop(self) -> None:
         """Flush and disconnect; raises `MessagingError` when what was sent isn't acknowledged in time."""
@@ -114,26 +117,36 @@ class Producer:
         themselves. Raises `MessageRefused` when it can't be sent as it is. After a `MessagingError` for
         lateness the outcome is unknown: the message may still arrive.
         """
-        producer = self._started()
-        body = value.model_dump_json().encode() if isinstance(value, BaseModel) else value
+        body = value if isinstance(value, bytes) else value.model_dump_json().encode()
+        if not telemetry.is_recording():
+            message = Prepared(topic, _raw(key), body, passing_headers(headers))
+            return await self._send(message, timeout_seconds)
         sending = Sending(topic, key, headers, self._client_id)
-        message = Prepared(topic, _raw(key), body, sending.headers)
         try:
-            if refused := refusal(message):
-                raise refused
-            async with asyncio.timeout(timeout_seconds):
-                sent = await producer.send_and_wait(topic, body, key=message.key, headers=message.headers)
+            position = await self._send(Prepared(topic, _raw(key), body, sending.headers), timeout_seconds)
         except BaseException as error:
-            known = self._meaning(topic, error, timeout_seconds)
-            sending.failed(known or MessagingError(f"{topic}: cut off"))
-            if is_spoiled(error):
-                await self._renew(producer)
-            if known is None:
-                raise
-            raise known from error
-        position = Position(sent.topic, sent.partition, sent.offset)
+            sending.failed(
+                error if isinstance(error, MessagingError) else MessagingError(f"{topic}: cut off")
+            )
+            raise
         sending.sent(position)
         return position
+
+    async def _send(self, message: Prepared, timeout_seconds: float) -> Position:
+        producer, (topic, key, body, headers) = self._started(), message
+        if refused := refusal(message):
+            raise refused
+        try:
+            with self._deadlines.within(timeout_seconds):
+                acknowledged = await producer.send(topic, body, key=key, headers=headers)
+                sent = await acknowledged
+        except TimeoutError as error:
+            raise MessagingError(f"{topic}: not acknowledged in {timeout_seconds:g} s") from error
+        except KafkaError as error:
+            if is_spoiled(error):
+                await self._renew(producer)
+            raise failure(topic, error) from error
+        return Position(sent.topic, sent.partition, sent.offset)
 
     async def send_many(
         self, messages: Sequence[Outgoing], *, timeout_seconds: float = 5.0
@@ -144,37 +157,41 @@ class Producer:
         span continues the context in its headers. A `MessageRefused` may stand for others that shared the
         batch of the one that can't be sent; alone, they can.
         """
-        producer = self._started()
-        stored = [
-            Sending(each.topic, each.key, each.headers, self._client_id, stored=True) for each in messages
-        ]
-        batches = Batches(
-            producer,
+        if not telemetry.is_recording():
+            return await self._send_all(
+                [
+                    Prepared(topic, _raw(key), value, passing_headers(headers))
+                    for topic, key, value, headers in messages
+                ],
+                timeout_seconds,
+            )
+        sendings = [Sending(*each[:2], each.headers, self._client_id, stored=True) for each in messages]
+        outcomes = await self._send_all(
             [
                 Prepared(each.topic, _raw(each.key), each.value, sending.headers)
-                for each, sending in zip(messages, stored, strict=True)
+                for each, sending in zip(messages, sendings, strict=True)
             ],
+            timeout_seconds,
         )
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                await batches.send()
-        if batches.spoiled:
-            await self._renew(producer)
-        late = MessagingError(f"not acknowledged in {timeout_seconds:g} s")
-        outcomes = [late if outcome is None else outcome for outcome in batches.outcomes]
-        for sending, outcome in zip(stored, outcomes, strict=True):
+        for sending, outcome in zip(sendings, outcomes, strict=True):
             if isinstance(outcome, Position):
                 sending.sent(outcome)
             else:
                 sending.failed(outcome)
         return outcomes
 
-    def _meaning(self, topic: str, error: BaseException, timeout_seconds: float) -> MessagingError | None:
-        if isinstance(error, MessagingError):
-            return error
-        if isinstance(error, TimeoutError):
-            return MessagingError(f"{topic}: not acknowledged in {timeout_seconds:g} s")
-        return failure(topic, error) if isinstance(error, KafkaError) else None
+    async def _send_all(
+        self, messages: Sequence[Prepared], timeout_seconds: float
+    ) -> list[Position | MessagingError]:
+        producer = self._started()
+        batches = Batches(producer, messages)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await batches.send()
+        if batches.spoiled:
+            await self._renew(producer)
+        late = MessagingError(f"not acknowledged in {timeout_seconds:g} s")
+        return [late if outcome is None else outcome for outcome in batches.outcomes]
 
     async def _renew(self, spoiled: AIOKafkaProducer) -> None:
         """Go on with a new identity at the broker, whose sequence of batches has no gap."""

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from opentelemetry import trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.trace import Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.util.types import AttributeValue
 
 from workbook_lib.kit import telemetry
 from workbook_lib.kit.messaging.model import MessagingError, Position
 
-__all__ = ["Sending", "span_attributes", "unsampled"]
+__all__ = ["Sending", "passing_headers", "span_attributes", "unsampled"]
 
 _TRACE = ("traceparent", "tracestate", "baggage")
 
@@ -29,11 +29,19 @@ def span_attributes(operation: str, topic: str, key: str | None) -> dict[str, At
     return attributes
 
 
+def passing_headers(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """The headers of a message when spans go nowhere: what it brings, else the current context."""
+    all_headers = list(headers)
+    if get_current() and not _carries_trace(all_headers):
+        all_headers += telemetry.kafka_headers()
+    return all_headers
+
+
 class Sending:
     """The PRODUCER span of one message, and the headers with which the message travels.
 
-    `headers` is what the message brings. With `parent` the span is that context's child, else the current
-    one's. While spans go nowhere there is none, and the parent's context travels on.
+    The span is the current one's child, and what `headers` bring of a trace travels as it is. A `stored`
+    message was recorded under the context in its headers: that is the span's parent, and the span's travels.
     """
 
     def __init__(
@@ -46,33 +54,30 @@ class Sending:
         stored: bool = False,
     ) -> None:
         self.headers = list(headers)
-        self._span: Span | None = None
-        carried = any(name == "traceparent" for name, _ in self.headers)
-        if not telemetry.is_recording():
-            if not carried:
-                self.headers += telemetry.kafka_headers()
-            return
+        carried = _carries_trace(self.headers)
         parent = telemetry.context_from_kafka(self.headers) if stored and carried else get_current()
         attributes = span_attributes("send", topic, key) | {"messaging.client.id": client_id}
         self._span = telemetry.start_message_span(f"send {topic}", parent, SpanKind.PRODUCER, attributes)
-        if stored and carried:
-            self.headers = [(name, value) for name, value in self.headers if name not in _TRACE]
-        if stored or not carried:
-            self.headers += telemetry.kafka_headers(trace.set_span_in_context(self._span, parent))
+        if carried and not stored:
+            return
+        self.headers = [(name, value) for name, value in self.headers if name not in _TRACE]
+        self.headers += telemetry.kafka_headers(trace.set_span_in_context(self._span, parent))
 
     def sent(self, position: Position) -> None:
         """End it: the message is in the log."""
-        if self._span is not None:
-            self._span.set_attribute("messaging.destination.partition.id", str(position.partition))
-            self._span.set_attribute("messaging.kafka.offset", position.offset)
-            self._span.end()
+        self._span.set_attribute("messaging.destination.partition.id", str(position.partition))
+        self._span.set_attribute("messaging.kafka.offset", position.offset)
+        self._span.end()
 
     def failed(self, error: MessagingError) -> None:
         """End it: the message isn't known to be in the log."""
-        if self._span is not None:
-            self._span.record_exception(error)
-            self._span.set_status(Status(StatusCode.ERROR, error.message))
-            self._span.end()
+        self._span.record_exception(error)
+        self._span.set_status(Status(StatusCode.ERROR, error.message))
+        self._span.end()
+
+
+def _carries_trace(headers: Iterable[tuple[str, bytes]]) -> bool:
+    return any(name == "traceparent" for name, _ in headers)
 
 
 def unsampled() -> Context:
