@@ -28,6 +28,12 @@ def test_a_pass_is_counted_and_does_nothing(name):
     assert failpoints.passed()[name] == 3
 
 
+def test_they_are_listed_in_the_order_of_their_last_pass(name):
+    for passed in (name, f"{name}.a", f"{name}.b", name):
+        failpoint(passed)
+    assert list(failpoints.passed())[-3:] == [f"{name}.a", f"{name}.b", name]
+
+
 def test_an_armed_one_acts_once_and_the_error_can_be_retried(name):
     failpoints.arm(name, "error")
     with pytest.raises(InjectedFault, match=name):

@@ -39,7 +39,7 @@ def failpoint(name: str) -> None:
 
     `name` is a constant of the code: there are only so many to count.
     """
-    _passes[name] = _passes.get(name, 0) + 1
+    _passes[name] = _passes.pop(name, 0) + 1  # to the end: they are listed in the order of their last pass
     if _traps:
         _spring(name)
 
@@ -66,7 +66,7 @@ def disarm(name: str) -> None:
 
 
 def passed() -> dict[str, int]:
-    """How often the process has come to each failpoint, in the order of the first pass."""
+    """How often the process has come to each failpoint, in the order of the last pass."""
     return dict(_passes)
 
 

@@ -47,7 +47,7 @@ class Crash:
 
 
 async def boundaries(lab: Lab, services: Iterable[str], exercise: Exercise) -> list[Boundary]:
-    """The failpoints that `services` pass while `exercise` runs, in the order of their first pass.
+    """The failpoints that `services` pass while `exercise` runs, in the order of their last pass.
 
     What follows the answers, such as publishing, is part of it: the exercise waits until all is done.
     """
