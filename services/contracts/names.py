@@ -3,8 +3,8 @@
 from typing import Final
 
 __all__ = [
-    "ATOMIC_ORDERS",
     "ANALYTICS",
+    "ATOMIC_ORDERS",
     "AUDIT_LOG",
     "GATEWAY",
     "INVENTORY",

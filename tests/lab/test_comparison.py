@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from workbook_lib.kit.postgres import create_database
-from workbook_lib.lab.comparison import code_lines, place_orders, watch_locks
+from workbook_lib.lab.comparison import code_lines, place_orders, try_to_write, watch_locks
 
 
 async def test_every_order_is_counted_and_a_failure_by_its_kind():
@@ -56,7 +56,11 @@ async def test_locks_are_seen_as_long_as_they_are_held_also_by_a_prepared_transa
     assert prepared.mean_holders == 1
     assert prepared.held_ms(1) >= 100  # all of the time
     assert prepared.held_ms(2) == prepared.held_ms(1) / 2
+    blocked = await try_to_write(url, "UPDATE items SET available = 2", patience_seconds=0.1)
+    assert (blocked.done, blocked.seconds >= 0.1) == (False, True)
     await connection.execute(f"COMMIT PREPARED '{gid}'")
+    assert (await try_to_write(url, "UPDATE items SET available = 2")).done
+    assert await connection.fetchval("SELECT available FROM items") == 2
     await connection.close()
 
 

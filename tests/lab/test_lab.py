@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from workbook_lib.lab import Lab, LabError, provision
+from workbook_lib.lab import Handle, Lab, LabError, provision
+from workbook_lib.lab.ports import PortRequest
 from workbook_lib.lab.readiness import http_get
 from workbook_lib.lab.run_folder import RUN_ID
 from workbook_lib.lab.servers import SERVERS
@@ -282,8 +283,34 @@ async def test_a_service_gets_its_ports_its_name_its_database_and_its_servers(la
     assert seen["REDIS_URL"] == lab["redis"].url
     assert seen["FLAVOUR"] == "vanilla"
     assert seen[RUN_ID]
+    assert seen["OPERATOR_TOKEN"] == echo.operator_token != ""
     with pytest.raises(LabError, match="echo has no gRPC port"):
         _ = echo.grpc_target
+
+
+async def test_what_a_caller_says_of_a_database_or_a_token_wins(lab, root):
+    elsewhere = "postgresql://127.0.0.1/echo"
+    await lab.start("echo", env={"ECHO_DATABASE_URL": elsewhere, "ECHO_OPERATOR_TOKEN": "mine"})
+    seen = json.loads((await http_get(f"{lab['echo'].url}/"))[1])
+    assert seen["ECHO_DATABASE_URL"] == elsewhere
+    assert lab["echo"].operator_token == "mine"
+
+
+async def test_a_program_that_services_are_reached_through_outlives_them(lab, root):
+    async def ready(ports):
+        return None if (await http_get(f"http://127.0.0.1:{ports['http']}/"))[0] else "no answer"
+
+    serve = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(root)]
+    await lab.start("echo")
+    between = await lab.run_program(
+        "between", lambda ports: [*serve, str(ports["http"])], ready, ports=[PortRequest("http")]
+    )
+    assert await lab.run_program("between", lambda _: [], ready, ports=[]) is between, "it runs already"
+    stopped, stop = [], Handle.stop
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Handle, "stop", lambda self: stopped.append(self.name) or stop(self))
+        await lab.stop()
+    assert stopped[:2] == ["echo", "between"]
 
 
 async def test_instances_have_ports_of_their_own(lab):

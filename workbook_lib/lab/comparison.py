@@ -10,13 +10,14 @@ import tokenize
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import asyncpg
 
 from workbook_lib.lab.run_folder import project_root
 from workbook_lib.lab.traffic import LoadResult, Sample
 
-__all__ = ["LockWatch", "Place", "code_lines", "place_orders", "watch_locks"]
+__all__ = ["LockWatch", "Place", "Write", "code_lines", "place_orders", "try_to_write", "watch_locks"]
 
 Place = Callable[[int], Awaitable[object]]
 """Places the order of that number and returns when it is confirmed; raises when it isn't."""
@@ -102,6 +103,28 @@ async def watch_locks(database_url: str, table: str) -> AsyncIterator[LockWatch]
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
         connection.terminate()
+
+
+class Write(NamedTuple):
+    """Whether a statement was carried out, and after how many seconds that was known."""
+
+    done: bool
+    seconds: float
+
+
+async def try_to_write(database_url: str, statement: str, *, patience_seconds: float = 1.0) -> Write:
+    """Carry out a statement on a PostgreSQL database, waiting so long for rows that others have locked."""
+    connection = await asyncpg.connect(database_url, timeout=5)
+    started = time.perf_counter()
+    try:
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = {round(patience_seconds * 1000)}")
+            await connection.execute(statement)
+    except asyncpg.LockNotAvailableError:
+        return Write(done=False, seconds=time.perf_counter() - started)
+    finally:
+        connection.terminate()
+    return Write(done=True, seconds=time.perf_counter() - started)
 
 
 def code_lines(*places: str) -> int:

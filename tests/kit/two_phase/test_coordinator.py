@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, text
 from sqlalchemy.exc import IntegrityError
 
 from workbook_lib.kit.errors import Conflict, Unavailable
-from workbook_lib.kit.postgres import create_database, database_url
+from workbook_lib.kit.postgres import create_database
 from workbook_lib.kit.two_phase import GlobalId, RowsLocked, coordinator
 from workbook_lib.lab.evidence import eventually
 from workbook_lib.lab.faults.relay import Relay
@@ -113,6 +113,8 @@ async def test_once_presumed_aborted_it_cannot_be_committed_any_more(bank):
     async with bank.own.session() as session:
         await log.commit(session, "early")
     assert await log.committed(bank.own, "early")
+    await log.forget(bank.own, ["early"])
+    assert await bank.decisions() == {"late": "ABORT"}
 
 
 async def test_a_participant_out_of_reach_after_the_decision_commits_when_it_is_back(
@@ -165,11 +167,6 @@ async def test_a_name_that_cannot_be_a_global_id_is_refused_before_anything_happ
     with pytest.raises(ValueError, match="can't name a prepared transaction"):
         async with bank.coordinator.transaction(tx):
             raise AssertionError
-
-
-async def test_a_database_is_created_once(postgres_url, prefix):
-    url = await create_database(postgres_url, f"{prefix}_own")
-    assert url == database_url(postgres_url, f"{prefix}_own")
 
 
 async def _transact(bank, east, west="SELECT 1", *, error=None):
