@@ -10,10 +10,24 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pydantic import BaseModel
+from sqlalchemy import MetaData
 
 from tests.kit.messaging.conftest import Received, running
-from workbook_lib.kit.messaging import Consumer, MessagingError, Producer, ensure_topics
+from workbook_lib.kit.failpoints import passed
+from workbook_lib.kit.messaging import (
+    Consumer,
+    MessagingError,
+    Outbox,
+    OutboxRelay,
+    Outgoing,
+    Producer,
+    ensure_topics,
+    event_id_of,
+)
+from workbook_lib.kit.storage import Database
 from workbook_lib.lab import Lab
+from workbook_lib.lab.evidence import eventually
 
 TOPIC = "outage"
 
@@ -60,6 +74,13 @@ async def test_send_check_and_stop_end_within_their_bounds_without_a_broker(
     assert time.monotonic() - started < 1.5
 
     started = time.monotonic()
+    outcomes = await producer.send_many(
+        [Outgoing(TOPIC, "u1", b"many"), Outgoing("never-heard-of", "u1", b"many")], timeout_seconds=1
+    )
+    assert time.monotonic() - started < 1.5
+    assert [type(outcome) for outcome in outcomes] == [MessagingError] * 2  # not refused: nobody was there
+
+    started = time.monotonic()
     with pytest.raises(MessagingError):
         await producer.check()
     assert time.monotonic() - started < 3.5
@@ -91,6 +112,61 @@ async def test_a_consumer_stops_within_its_bound_without_a_broker(
         await consumer.stop()
     assert time.monotonic() - started < 4
     assert await left_over() == set()
+
+
+class Number(BaseModel):
+    n: int
+
+
+async def test_a_relay_keeps_what_a_frozen_broker_does_not_take_and_ends_within_its_bound(
+    broker: tuple[str, int], tmp_path: Path
+) -> None:
+    bootstrap, pid = broker
+    metadata = MetaData()
+    outbox = Outbox(metadata)
+    database = Database(f"sqlite:///{tmp_path}/own.db", metadata=metadata)
+    await database.start()
+
+    async def store(n: int) -> None:
+        async with database.session() as session:
+            await outbox.add(session, TOPIC, "u1", Number(n=n))
+
+    async def left() -> int:
+        async with database.session(read_only=True) as session:
+            return await outbox.waiting(session)
+
+    async def none_left() -> bool:
+        return await left() == 0
+
+    def relay() -> OutboxRelay:
+        return OutboxRelay(database, outbox, Producer(bootstrap, client_id="relay"), publish_seconds=1)
+
+    received = Received()
+    async with running(Consumer(bootstrap, [TOPIC], "outage", received)):
+        worker = asyncio.create_task(relay().run())
+        await store(0)
+        await eventually(none_left)
+        await signalled(pid, signal.SIGSTOP)
+        tried = passed()["outbox.before_publish"]
+        for n in range(1, 4):
+            await store(n)
+        await eventually(lambda: passed()["outbox.before_publish"] > tried)
+        started = time.monotonic()
+        worker.cancel()
+        await asyncio.wait([worker])
+        assert time.monotonic() - started < 5
+        assert worker.cancelled()
+        assert await left() == 3
+
+        os.kill(pid, signal.SIGCONT)
+        worker = asyncio.create_task(relay().run())
+        await eventually(none_left, 30)
+        await received.count(4)
+        worker.cancel()
+        await asyncio.wait([worker])
+    await database.stop()
+    first = {event_id_of(message): message.value for message in received.messages}
+    assert list(first.values()) == [b'{"n":%d}' % n for n in range(4)]
 
 
 async def test_what_was_sent_during_a_freeze_arrives_once_and_in_order_after_it(

@@ -1,13 +1,31 @@
 """Rule of "Messages": traceparent and baggage travel in headers; the consumer's span continues the trace."""
 
+import asyncio
+from pathlib import Path
+
 from opentelemetry import baggage, context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from pydantic import BaseModel
+from sqlalchemy import MetaData
 
 from tests.kit.messaging.conftest import Received, running
 from workbook_lib.kit import telemetry
-from workbook_lib.kit.messaging import Consumer, Message, Producer, header
+from workbook_lib.kit.messaging import (
+    Consumer,
+    Message,
+    Outbox,
+    OutboxRelay,
+    Outgoing,
+    Producer,
+    header,
+)
+from workbook_lib.kit.storage import Database
+
+
+class Stored(BaseModel):
+    n: int
 
 
 def named(spans: InMemorySpanExporter, name: str) -> ReadableSpan:
@@ -102,3 +120,53 @@ async def test_a_key_that_is_no_text_reaches_the_handler_whole_and_the_span_as_f
     process = named(spans, f"process {topic}")
     assert process.attributes is not None
     assert process.attributes["messaging.kafka.message.key"] == "u?"
+
+
+async def test_a_stored_event_is_sent_in_the_trace_that_stored_it_and_the_relays_own_work_leaves_no_span(
+    kafka_bootstrap: str, topic: str, spans: InMemorySpanExporter, tmp_path: Path
+) -> None:
+    metadata = MetaData()
+    outbox = Outbox(metadata)
+    database = Database(f"sqlite:///{tmp_path}/own.db", metadata=metadata)
+    await database.start()
+    relay = OutboxRelay(database, outbox, Producer(kafka_bootstrap, client_id="relay"), poll_seconds=0.05)
+    worker = asyncio.create_task(relay.run())
+    received = Received()
+    async with running(Consumer(kafka_bootstrap, [topic], "tracing", received)):
+        with telemetry.tracer().start_as_current_span("request") as request:
+            token = context.attach(baggage.set_baggage("tenant", "blue"))
+            async with database.session() as session:
+                await outbox.add(session, topic, "u1", Stored(n=1))
+            context.detach(token)
+        (message,) = await received.count(1)
+    worker.cancel()
+    await asyncio.wait([worker])
+    await database.stop()
+
+    send, process = named(spans, f"send {topic}"), named(spans, f"process {topic}")
+    assert send.kind is SpanKind.PRODUCER
+    assert send.parent is not None
+    assert send.parent.span_id == request.get_span_context().span_id
+    assert process.parent is not None
+    assert process.parent.span_id == send.context.span_id
+    assert header(message, "traceparent") == traceparent(send)
+    assert header(message, "baggage") == "tenant=blue"
+    assert len([name for name, _ in message.headers if name == "traceparent"]) == 1
+    assert {span.context.trace_id for span in spans.get_finished_spans()} == {send.context.trace_id}
+
+
+async def test_while_spans_go_nowhere_a_messages_context_is_that_of_who_sent_it(
+    kafka_bootstrap: str, producer: Producer, topic: str
+) -> None:
+    telemetry.configure("test", "test-1", None)
+    assert not telemetry.is_recording()
+    seen: list[str] = []
+    received = Received(lambda message: seen.append(telemetry.current_trace_id()))
+    async with running(Consumer(kafka_bootstrap, [topic], "tracing", received)):
+        await producer.send(topic, "u1", b"from nobody")
+        await received.count(1)
+        with telemetry.tracer().start_as_current_span("request") as request:
+            await producer.send(topic, "u1", b"from a request")
+            await producer.send_many([Outgoing(topic, "u1", b"from a request")])
+        await received.count(3)
+    assert seen == ["", *[format(request.get_span_context().trace_id, "032x")] * 2]

@@ -98,8 +98,8 @@ class OutboxRelay:
                         with contextlib.suppress(TimeoutError):
                             await asyncio.wait_for(committed.wait(), self._poll_seconds)
         finally:
-            otel_context.detach(token)
             await self._end()
+            otel_context.detach(token)
 
     async def _anything(self) -> bool:
         async with self._database.session(read_only=True) as session:
