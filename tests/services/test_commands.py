@@ -24,12 +24,13 @@ async def _help(name):
     return process.returncode, output.decode()
 
 
-async def test_help_names_every_setting_with_its_variable_and_the_default_port():
-    for name, (status, text) in zip(SERVICES, await asyncio.gather(*map(_help, SERVICES)), strict=True):
-        facts = tomllib.loads((ROOT / name / "service.toml").read_text())
-        assert status == 0, name
-        assert f"[{name.upper()}_INSTANCE]" in text
-        assert f"port for HTTP; default {facts['port']}" in " ".join(text.split())
+@pytest.mark.parametrize("name", SERVICES)
+async def test_help_names_every_setting_with_its_variable_and_the_default_port(name):
+    status, text = await _help(name)
+    facts = tomllib.loads((ROOT / name / "service.toml").read_text())
+    assert status == 0
+    assert f"[{name.upper()}_INSTANCE]" in text
+    assert f"port for HTTP; default {facts['port']}" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("name", SERVICES)
