@@ -14,7 +14,7 @@ TOKEN = "only-for-this-test"
 
 @pytest.fixture
 async def orders(shop):
-    async with shop.inventory(), shop.payments(), shop.orders() as orders:
+    async with shop.inventory(), shop.payments(), shop.orders(answer_seconds=4) as orders:
         yield orders
 
 
