@@ -54,7 +54,7 @@ async def test_locks_are_seen_as_long_as_they_are_held_also_by_a_prepared_transa
     async with watch_locks(url, "items") as prepared:
         await asyncio.sleep(0.1)
     assert prepared.mean_holders == 1
-    assert prepared.held_ms(1) >= 100  # all of the time
+    assert prepared.held_ms(1) >= 90  # all of the time
     assert prepared.held_ms(2) == prepared.held_ms(1) / 2
     blocked = await try_to_write(url, "UPDATE items SET available = 2", patience_seconds=0.1)
     assert (blocked.done, blocked.seconds >= 0.1) == (False, True)

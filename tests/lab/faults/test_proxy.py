@@ -80,6 +80,5 @@ async def test_without_consul_callers_are_given_the_proxys_address(echo):
 
 
 async def test_kafka_is_refused_since_its_clients_would_go_round_the_proxy(lab):
-    await lab.start("kafka")
     with pytest.raises(LabError, match="the address that the broker names"):
         await faults.proxy(lab, "kafka", role="broker")

@@ -2,10 +2,10 @@
 
 import asyncio
 
+import httpx2
 import pytest
 
 from workbook_lib.lab import Lab, LabError, faults
-from workbook_lib.lab.readiness import http_get
 
 SERVICE = """
 from workbook_lib.kit.failpoints import failpoint
@@ -43,7 +43,8 @@ async def steps(tmp_path):
 
 
 async def _step(handle):
-    return (await http_get(f"{handle.url}/step"))[1]
+    async with httpx2.AsyncClient(timeout=30) as client:
+        return (await client.get(f"{handle.url}/step")).content
 
 
 async def test_a_service_is_held_at_the_step_and_goes_on_after_the_block(steps):
@@ -73,7 +74,7 @@ async def test_a_service_told_to_die_there_is_no_loss_and_can_be_started_again(s
     await faults.disarm(handle, "steps.one")
     assert b"past it" in await _step(handle)
     await faults.kill_at(handle, "steps.one")
-    with pytest.raises(OSError):
+    with pytest.raises(httpx2.TransportError):
         await _step(handle)
     assert await faults.died(handle) == -9
     steps.check()

@@ -7,6 +7,8 @@ import pytest
 
 from services.atomic_orders.app import build
 from services.atomic_orders.settings import AtomicOrdersSettings
+from services.contracts import orders_pb2, orders_pb2_grpc
+from workbook_lib.kit.errors import Conflict, InvalidRequest
 from workbook_lib.kit.postgres import database_url
 from workbook_lib.lab.evidence import rows
 
@@ -78,6 +80,25 @@ async def test_a_refused_order_leaves_no_trace_anywhere(client, state, user, sku
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert await state("keyboard", "user130") == before
     assert (await client.get("/orders/unknown")).status_code == 404
+
+
+async def test_the_order_service_s_contract_is_kept(settings, running, rpc_client, free_port):
+    port = free_port()
+    request = orders_pb2.PlaceOrderRequest(user_id="user124", sku="mouse", quantity=2)
+    service = build(settings.model_copy(update={"grpc_port": port}))
+    async with running(service), rpc_client(orders_pb2_grpc.OrderServiceStub, port) as client:
+        with client.stub() as orders:
+            placed = await orders.PlaceOrder(request)
+            found = await orders.GetOrder(orders_pb2.GetOrderRequest(order_id=placed.order_id))
+        assert found == placed
+        assert (placed.status, placed.total_cents) == (orders_pb2.ORDER_STATUS_CONFIRMED, 6900)
+        request.user_id = "user130"
+        with pytest.raises(Conflict) as refused, client.stub() as orders:
+            await orders.PlaceOrder(request)
+        assert refused.value.code == 40902
+        request.quantity = 0
+        with pytest.raises(InvalidRequest), client.stub() as orders:
+            await orders.PlaceOrder(request)
 
 
 async def test_many_at_once_never_sell_a_piece_twice(client, state):

@@ -36,9 +36,9 @@ async def proxy(lab: Lab, name: str, *, role: str = "http", index: int = 1, inse
     `env=proxy.environment`. Raises `LabError` for a port that isn't there, and for Kafka: its clients go to
     the address that the broker itself names, and so around any proxy.
     """
-    handle = lab[name, index]
     if name == "kafka":
         raise LabError("Kafka's clients go to the address that the broker names: pause or kill it instead")
+    handle = lab[name, index]
     upstream = handle.port(role)
     program = await lab.run_program(
         f"{handle.name}-{role}-proxy",
