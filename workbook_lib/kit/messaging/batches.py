@@ -8,18 +8,16 @@ from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import BrokerResponseError, KafkaError, UnknownTopicOrPartitionError
-from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from workbook_lib.kit.messaging.model import MessageRefused, MessagingError, Position
+from workbook_lib.kit.messaging.partitions import partition_of
 
 __all__ = ["MAX_REQUEST_BYTES", "Batches", "Prepared", "failure", "is_spoiled", "refusal"]
 
 MAX_REQUEST_BYTES: Final = 1024 * 1024
 _OVERHEAD_BYTES = 512  # more than a record and its batch take besides their contents
 _TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
-
-_partition_of = DefaultPartitioner()
 
 
 class Prepared(NamedTuple):
@@ -39,9 +37,10 @@ def _can_be_a_topic(name: str) -> bool:
     return _TOPIC.fullmatch(name) is not None
 
 
-def refusal(message: Prepared) -> MessageRefused | None:
+def refusal(
+    topic: str, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]
+) -> MessageRefused | None:
     """Why Kafka wouldn't take the message, as far as that can be known without asking it."""
-    topic, key, value, headers = message
     if not _can_be_a_topic(topic):
         return MessageRefused(f"{topic!r} can't be the name of a topic")
     size = len(key or b"") + len(value) + _OVERHEAD_BYTES
@@ -88,7 +87,7 @@ class Batches:
         for number, message in enumerate(self._messages):
             if message.key is not None and (message.topic, message.key) in refused:
                 self.outcomes[number] = MessagingError(f"{message.topic}: not sent behind a refused message")
-            elif error := refusal(message):
+            elif error := refusal(*message):
                 self.outcomes[number] = error
                 if message.key is not None:
                     refused.add((message.topic, message.key))
@@ -103,12 +102,11 @@ class Batches:
             self._fail(numbers, await self._unknown(topic, error))
             return
         by_partition: dict[int, list[int]] = {}
-        places: dict[bytes | None, int] = {}
+        anywhere = partition_of(None, partitions, partitions)  # one batch for those without a key
         for number in numbers:
             key = self._messages[number].key
-            if key not in places:  # the hash is slow in Python; without keys, a batch has one partition
-                places[key] = _partition_of(key, partitions, partitions)
-            by_partition.setdefault(places[key], []).append(number)
+            place = anywhere if key is None else partition_of(key, partitions, partitions)
+            by_partition.setdefault(place, []).append(number)
         await asyncio.gather(
             *(self._send_partition(topic, place, those) for place, those in by_partition.items())
         )

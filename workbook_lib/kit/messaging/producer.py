@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -21,6 +22,7 @@ from workbook_lib.kit.messaging.batches import (
 from workbook_lib.kit.messaging.deadlines import Deadlines
 from workbook_lib.kit.messaging.ending import close_each
 from workbook_lib.kit.messaging.model import MessagingError, Outgoing, Position
+from workbook_lib.kit.messaging.partitions import partition_of, place_of
 from workbook_lib.kit.messaging.spans import Sending, passing_headers
 
 __all__ = ["Producer"]
@@ -61,6 +63,7 @@ class Producer:
             enable_idempotence=True,
             max_batch_size=_BATCH_BYTES,
             max_request_size=MAX_REQUEST_BYTES,
+            partitioner=partition_of,
             request_timeout_ms=_REQUEST_MS,
             retry_backoff_ms=_RETRY_MS,
         )
@@ -102,7 +105,7 @@ class Producer:
         except (KafkaError, TimeoutError) as error:
             raise MessagingError(self._failure(error)) from error
 
-    async def send(
+    def send(
         self,
         topic: str,
         key: str | None,
@@ -110,7 +113,7 @@ class Producer:
         *,
         headers: Iterable[tuple[str, bytes]] = (),
         timeout_seconds: float = 5.0,
-    ) -> Position:
+    ) -> Coroutine[Any, Any, Position]:
         """Publish one message and wait for its acknowledgement. Messages of one key keep their order.
 
         It travels with the current trace context and baggage, unless `headers` bring a traceparent
@@ -118,27 +121,41 @@ class Producer:
         lateness the outcome is unknown: the message may still arrive.
         """
         body = value if isinstance(value, bytes) else value.model_dump_json().encode()
-        if not telemetry.is_recording():
-            message = Prepared(topic, _raw(key), body, passing_headers(headers))
-            return await self._send(message, timeout_seconds)
-        sending = Sending(topic, key, headers, self._client_id)
+        raw = None if key is None else key.encode("utf-8", "surrogateescape")
+        if telemetry.is_recording():
+            sending = Sending(topic, key, headers, self._client_id)
+            return self._send_traced(sending, topic, raw, body, timeout_seconds)
+        return self._send(topic, raw, body, passing_headers(headers), timeout_seconds)
+
+    async def _send_traced(
+        self, sending: Sending, topic: str, key: bytes | None, body: bytes, timeout_seconds: float
+    ) -> Position:
         try:
-            position = await self._send(Prepared(topic, _raw(key), body, sending.headers), timeout_seconds)
+            position = await self._send(topic, key, body, sending.headers, timeout_seconds)
         except BaseException as error:
-            sending.failed(
-                error if isinstance(error, MessagingError) else MessagingError(f"{topic}: cut off")
-            )
+            known = error if isinstance(error, MessagingError) else MessagingError(f"{topic}: cut off")
+            sending.failed(known)
             raise
         sending.sent(position)
         return position
 
-    async def _send(self, message: Prepared, timeout_seconds: float) -> Position:
-        producer, (topic, key, body, headers) = self._started(), message
-        if refused := refusal(message):
+    async def _send(
+        self,
+        topic: str,
+        key: bytes | None,
+        body: bytes,
+        headers: list[tuple[str, bytes]],
+        timeout_seconds: float,
+    ) -> Position:
+        producer = self._started()
+        # aiokafka makes lists of the topic's partitions before it asks its partitioner.
+        known = producer.client.cluster.partitions_for_topic(topic)
+        partition = place_of(key, len(known)) if known and key is not None else None
+        if refused := refusal(topic, key, body, headers):
             raise refused
         try:
             with self._deadlines.within(timeout_seconds):
-                acknowledged = await producer.send(topic, body, key=key, headers=headers)
+                acknowledged = await producer.send(topic, body, key, partition, None, headers)
                 sent = await acknowledged
         except TimeoutError as error:
             raise MessagingError(f"{topic}: not acknowledged in {timeout_seconds:g} s") from error
