@@ -36,7 +36,7 @@ from workbook_lib.lab import Lab
 
 __all__ = ["Calls", "calls"]
 
-WARM_CALLS = 20
+WARM_CALLS = 5
 
 
 @dataclass(frozen=True)

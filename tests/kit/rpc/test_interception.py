@@ -149,6 +149,21 @@ async def test_only_who_has_the_operator_token_reaches_a_guarded_method(echo: Ec
             await _read(client, b"3")
 
 
+@pytest.mark.parametrize("token", [TOKEN, None])
+async def test_the_guard_refuses_before_the_handler_is_reached(token: SecretStr | None) -> None:
+    reached: list[str] = []
+
+    def handle(interceptor: CallInterceptor) -> None:
+        with interceptor.around(Call(METHODS[0], None, is_stream=False, client="someone", metadata={})):
+            reached.append(METHODS[0])
+
+    with pytest.raises((errors.Unauthenticated, errors.Forbidden)):
+        handle(OperatorMethods(token, METHODS))
+    handle(OperatorMethods(token, METHODS[1:]))
+    handle(Seen())
+    assert reached == METHODS[:1] * 2
+
+
 async def test_without_a_token_set_nobody_reaches_a_guarded_method(echo: Echo) -> None:
     async with serving(echo, interceptors=[OperatorMethods(None, METHODS)]) as server:
         for bearer in ("", "None"):
