@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from workbook_lib.kit.postgres import create_database
-from workbook_lib.lab.comparison import code_lines, place_orders, try_to_write, watch_locks
+from workbook_lib.lab.comparison import Way, code_lines, compare, place_orders, try_to_write, watch_locks
 
 
 async def test_every_order_is_counted_and_a_failure_by_its_kind():
@@ -62,6 +62,39 @@ async def test_locks_are_seen_as_long_as_they_are_held_also_by_a_prepared_transa
     assert (await try_to_write(url, "UPDATE items SET available = 2")).done
     assert await connection.fetchval("SELECT available FROM items") == 2
     await connection.close()
+
+
+@pytest.mark.server
+async def test_ways_take_turns_and_who_holds_locks_longer_is_told_so(postgres_url):
+    url = await create_database(postgres_url, f"ways_{uuid.uuid4().hex[:8]}")
+    connection = await asyncpg.connect(url)
+    await connection.execute("CREATE TABLE items (sku text PRIMARY KEY, available int)")
+    turns = []
+
+    def order(name, seconds):
+        async def place(_number):
+            turns.append(name)
+            async with connection.transaction():
+                await connection.execute("UPDATE items SET available = 0")
+                await asyncio.sleep(seconds)
+
+        return Way(place, url)
+
+    costs = await compare({"long": order("long", 0.06), "short": order("short", 0.0)}, rounds=2, orders=2)
+    assert turns == ["long", "short", *(["long"] * 2 + ["short"] * 2) * 2]
+    assert costs["long"].result.requests == costs["short"].result.requests == 4
+    assert costs["long"].locked_ms > 30
+    assert costs["long"].locked_ms > costs["short"].locked_ms
+    await connection.close()
+
+
+async def test_an_order_that_fails_ends_the_comparison(postgres_url):
+    async def place(number):
+        if number:
+            raise ConnectionError("away")
+
+    with pytest.raises(RuntimeError, match="nothing: 1 of 2 orders failed"):
+        await compare({"nothing": Way(place, postgres_url, "pg_class")}, orders=2)
 
 
 def test_code_is_counted_without_blank_lines_comments_and_docstrings(tmp_path, monkeypatch):

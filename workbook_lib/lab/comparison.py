@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import asyncio
 import io
+import statistics
 import time
 import tokenize
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,10 +19,39 @@ import asyncpg
 from workbook_lib.lab.run_folder import project_root
 from workbook_lib.lab.traffic import LoadResult, Sample
 
-__all__ = ["LockWatch", "Place", "Write", "code_lines", "place_orders", "try_to_write", "watch_locks"]
+__all__ = [
+    "Cost",
+    "LockWatch",
+    "Place",
+    "Way",
+    "Write",
+    "code_lines",
+    "compare",
+    "place_orders",
+    "try_to_write",
+    "watch_locks",
+]
 
 Place = Callable[[int], Awaitable[object]]
 """Places the order of that number and returns when it is confirmed; raises when it isn't."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of placing orders, and the table of the PostgreSQL database in which they all want one row."""
+
+    place: Place
+    database_url: str
+    table: str = "items"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """All orders placed in one way, and how long one held its locks (ms, the median of the rounds)."""
+
+    result: LoadResult
+    locked_ms: float
+
 
 SAMPLE_SECONDS = 0.001
 ORDER_SECONDS = 20.0
@@ -34,6 +65,28 @@ HOLDERS = """
     WHERE relation = $1::text::regclass AND mode = 'RowExclusiveLock' AND granted
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+
+
+async def compare(
+    ways: Mapping[str, Way], *, rounds: int = 4, orders: int = 4, concurrency: int = 1
+) -> dict[str, Cost]:
+    """Place orders in each way, `orders` a round; the ways take turns, so that noise hits none alone.
+
+    Raises RuntimeError when an order isn't confirmed.
+    """
+    results: dict[str, list[LoadResult]] = {name: [] for name in ways}
+    locked: dict[str, list[float]] = {name: [] for name in ways}
+    for way in ways.values():
+        await way.place(0)  # opens connections
+    for _ in range(rounds):
+        for name, way in ways.items():
+            async with watch_locks(way.database_url, way.table) as locks:
+                result = await place_orders(name, way.place, orders=orders, concurrency=concurrency, warmup=0)
+            if result.failures:
+                raise RuntimeError(f"{name}: {result.failures} of {orders} orders failed, {result.reasons}")
+            results[name].append(result)
+            locked[name].append(locks.held_ms(orders))
+    return {name: Cost(_joined(results[name]), statistics.median(locked[name])) for name in ways}
 
 
 async def place_orders(
@@ -64,6 +117,18 @@ async def place_orders(
 
     await asyncio.gather(*(customer() for _ in range(concurrency)))
     return LoadResult(what, time.perf_counter() - started, tuple(sorted(samples)), reasons)
+
+
+def _joined(results: Sequence[LoadResult]) -> LoadResult:
+    """One after the other, as if without the pauses between them."""
+    timeline: list[Sample] = []
+    seconds = 0.0
+    for each in results:
+        timeline += [
+            sample._replace(start_seconds=sample.start_seconds + seconds) for sample in each.timeline
+        ]
+        seconds += each.seconds
+    return LoadResult(results[0].what, seconds, tuple(timeline), {})
 
 
 class LockWatch:

@@ -30,7 +30,7 @@ OPTIONS = {
     "unix_socket_directories": "",
     "max_prepared_transactions": "64",  # 0 as it comes: PREPARE TRANSACTION is an error then
     "max_connections": "120",
-    "shared_buffers": "32MB",
+    "shared_buffers": "16MB",
     "update_process_title": "off",
     "logging_collector": "off",
     "log_destination": "stderr",
