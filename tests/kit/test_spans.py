@@ -138,3 +138,18 @@ def test_a_server_span_goes_where_the_process_sends_its_spans_and_only_there():
     (ended,) = second.get_finished_spans()
     assert ended.resource.attributes["service.name"] == "two"
     assert ended.kind is SpanKind.SERVER
+
+
+def test_a_messages_span_has_the_kind_and_the_parent_that_it_was_given():
+    exporter = InMemorySpanExporter()
+    telemetry.configure("one", "one-1", None)
+    assert not telemetry.is_recording()
+    telemetry.configure("one", "one-1", None).add_processor(SimpleSpanProcessor(exporter))
+    assert telemetry.is_recording()
+    with telemetry.start_message_span("send orders", Context(), SpanKind.PRODUCER, {}) as above:
+        parent = trace.set_span_in_context(above, Context())
+        telemetry.start_message_span("process orders", parent, SpanKind.CONSUMER, {}).end()
+    below, sent = exporter.get_finished_spans()
+    assert (sent.kind, below.kind) == (SpanKind.PRODUCER, SpanKind.CONSUMER)
+    assert below.parent is not None
+    assert below.parent.span_id == sent.context.span_id

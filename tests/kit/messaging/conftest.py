@@ -1,13 +1,16 @@
-"""A producer, fresh topics and a consumer that is run like a service's worker."""
+"""A producer, fresh topics, a consumer that is run like a service's worker, databases of both kinds."""
 
 import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
+from sqlalchemy import MetaData
 
 from workbook_lib.kit.messaging import Consumer, Message, Producer, ensure_topics
+from workbook_lib.kit.storage import Database
 
 
 @pytest.fixture
@@ -64,3 +67,25 @@ async def running(consumer: Consumer) -> AsyncIterator[Consumer]:
         with contextlib.suppress(asyncio.CancelledError):
             await worker
         await consumer.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/own.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@contextlib.asynccontextmanager
+async def own_database(url: str, metadata: MetaData) -> AsyncIterator[Database]:
+    """The database at `url` with the tables of `metadata`, which are gone afterwards."""
+    database = Database(url, metadata=metadata)
+    await database.start()
+    try:
+        yield database
+    finally:
+        async with database.session() as session:
+            await session.run_sync(lambda own: metadata.drop_all(own.connection()))
+        await database.stop()

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select
 
+from tests.kit.messaging.conftest import own_database
 from workbook_lib.kit.clock import ManualClock
 from workbook_lib.kit.failpoints import InjectedFault, arm, disarm
 from workbook_lib.kit.messaging import Inbox
@@ -20,11 +20,9 @@ EFFECTS = Table("effects", METADATA, Column("id", Integer, primary_key=True))
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/own.db", metadata=METADATA)
-    await database.start()
-    yield database
-    await database.stop()
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with own_database(database_url, METADATA) as database:
+        yield database
 
 
 async def handle(database: Database, event_id: str, consumer: str = "stock") -> bool:

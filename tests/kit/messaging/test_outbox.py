@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 from sqlalchemy import MetaData
 
+from tests.kit.messaging.conftest import own_database
 from workbook_lib.kit.messaging import Outbox, ParkedEvent
 from workbook_lib.kit.storage import Database
 
@@ -26,11 +26,9 @@ OUTBOX = Outbox(METADATA)
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/own.db", metadata=METADATA)
-    await database.start()
-    yield database
-    await database.stop()
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with own_database(database_url, METADATA) as database:
+        yield database
 
 
 async def waiting(database: Database) -> int:

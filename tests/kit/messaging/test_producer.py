@@ -5,10 +5,20 @@ import time
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic import BaseModel
 
 from workbook_lib.kit.errors import Unavailable
-from workbook_lib.kit.messaging import MessagingError, Producer, Topics, ensure_topics
+from workbook_lib.kit.messaging import (
+    MessageRefused,
+    MessagingError,
+    Outgoing,
+    Position,
+    Producer,
+    Topics,
+    ensure_topics,
+)
+from workbook_lib.lab.evidence import topic_records
 
 
 async def test_a_sent_message_is_in_the_log_where_the_position_says(
@@ -111,3 +121,59 @@ async def test_topics_are_a_resource_that_leaves_them_behind(
     await topics.start()
     await topics.stop()
     assert (await producer.send("as-a-resource", "k", b"")).topic == "as-a-resource"
+
+
+async def test_many_messages_are_where_their_positions_say_each_key_in_its_order(
+    kafka_bootstrap: str, producer: Producer, topic: str
+) -> None:
+    messages = [Outgoing(topic, f"u{n % 7}", b"%d" % n, (("n", b"%d" % n),)) for n in range(2000)]
+    messages += [Outgoing(topic, None, b"x" * 200_000)]  # more than a batch holds
+    outcomes = await producer.send_many(messages, timeout_seconds=20)
+
+    records = {(r.partition, r.offset): r for r in await topic_records(kafka_bootstrap, topic)}
+    assert len(records) == len(set(outcomes)) == len(messages)
+    by_key: dict[str, list[tuple[int, int]]] = {}
+    for message, outcome in zip(messages, outcomes, strict=True):
+        assert isinstance(outcome, Position)
+        record = records[outcome.partition, outcome.offset]
+        assert (record.key, record.value) == (message.key, message.value)
+        if message.key is not None:
+            assert record.headers == {"n": message.value.decode()}
+            by_key.setdefault(message.key, []).append((outcome.partition, outcome.offset))
+    assert all(places == sorted(places) for places in by_key.values())
+
+
+async def test_what_can_never_be_sent_is_refused_at_once_and_holds_back_its_key_alone(
+    producer: Producer, topic: str
+) -> None:
+    large = b"x" * 1024 * 1024
+    for refused in (producer.send(topic, "u1", large), producer.send("no such name", "u1", b"")):
+        with pytest.raises(MessageRefused):
+            await refused
+    assert not MessageRefused.retryable
+    outcomes = await producer.send_many(
+        [Outgoing(topic, "u1", large), Outgoing(topic, "u1", b"behind"), Outgoing(topic, "u2", b"fine")]
+    )
+    assert [type(outcome) for outcome in outcomes] == [MessageRefused, MessagingError, Position]
+
+
+async def test_a_producer_goes_on_behind_a_message_that_the_broker_refused(
+    kafka_bootstrap: str, producer: Producer, topic: str
+) -> None:
+    """aiokafka's own fails every later batch of that partition as out of order."""
+    small = f"{topic}-small"
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(small, 1, 1, topic_configs={"max.message.bytes": "2000"})])
+    await admin.close()
+    assert (await producer.send(small, "u1", b"before")).offset == 0
+    for n in (1, 2):
+        with pytest.raises(MessageRefused, match="MessageSizeTooLarge"):
+            await producer.send(small, "u1", b"x" * 3000)
+        assert (await producer.send(small, "u1", b"behind")).offset == n
+
+
+async def test_a_topic_that_does_not_exist_is_refused_as_such(producer: Producer) -> None:
+    (outcome,) = await producer.send_many([Outgoing("never-created", "u1", b"")], timeout_seconds=15)
+    assert isinstance(outcome, MessageRefused)
+    assert "no topic never-created" in outcome.message
