@@ -294,3 +294,13 @@ async def test_run_ends_when_the_consumer_is_stopped(kafka_bootstrap: str, topic
     await asyncio.wait_for(worker, 5)
     with contextlib.suppress(MessagingError):
         await consumer.stop()
+
+
+async def test_start_against_a_broker_that_never_answers_ends_within_its_bound(black_hole: str) -> None:
+    consumer = Consumer(black_hole, ["any"], "any", Received(), start_timeout_seconds=0.5)
+
+    started = time.monotonic()
+    with pytest.raises(MessagingError):
+        await consumer.start()
+    assert time.monotonic() - started < 3
+    await consumer.stop()
