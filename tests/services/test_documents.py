@@ -27,6 +27,8 @@ from services.oncall import app as oncall
 from services.oncall.settings import OncallSettings
 from services.orders import app as orders
 from services.orders.settings import OrdersSettings
+from services.payments import app as payments
+from services.payments.settings import PaymentsSettings
 from services.products import app as products
 from services.products.settings import ProductsSettings
 from services.recommendations import app as recommendations
@@ -46,12 +48,13 @@ from workbook_lib.lab import Lab
 ORDER = orders_pb2.Order(
     order_id="o1", user_id="user123", sku="mouse", quantity=1, status=orders_pb2.ORDER_STATUS_CONFIRMED
 )
+ORDERS = SameAnswers(GetOrder=NotFound("no such order"), PlaceOrder=ORDER)
 STOCK = inventory_pb2.StockResponse(sku="mouse", name="Wireless mouse", available=1, unit_price_cents=3450)
 
 
 def _users(tmp: Path, redis_url: str) -> Service:
     settings = UsersSettings(database_url=f"sqlite:///{tmp}/users.db", redis_url=redis_url, grpc_port=None)
-    return users.build(settings, users.Clients(SameAnswers(PlaceOrder=ORDER)))
+    return users.build(settings, users.Clients(ORDERS))
 
 
 def _products(tmp: Path, _redis_url: str) -> Service:
@@ -60,13 +63,13 @@ def _products(tmp: Path, _redis_url: str) -> Service:
 
 def _orders(tmp: Path, _redis_url: str) -> Service:
     settings = OrdersSettings(database_url=f"sqlite:///{tmp}/orders.db", grpc_port=None)
-    return orders.build(settings, orders.Clients(SameAnswers(), Silent()))
+    return orders.build(settings, orders.Clients(SameAnswers(), SameAnswers()))
 
 
 def _gateway(tmp: Path, redis_url: str) -> Service:
     clients = gateway.Clients(
         InProcess(_users(tmp, redis_url)),
-        SameAnswers(GetOrder=NotFound("no such order"), PlaceOrder=ORDER),
+        ORDERS,
         SameAnswers(GetStock=STOCK, Reserve=inventory_pb2.ReserveResponse(unit_price_cents=3450)),
         InProcess(_products(tmp, redis_url)),
     )
@@ -86,6 +89,9 @@ APPS: dict[str, Callable[[Path, str], Service]] = {
     ),
     "oncall": lambda *_: oncall.build(OncallSettings()),
     "orders": _orders,
+    "payments": lambda tmp, _: payments.build(
+        PaymentsSettings(database_url=f"sqlite:///{tmp}/payments.db", grpc_port=None)
+    ),
     "products": _products,
     "recommendations": lambda tmp, _: recommendations.build(
         RecommendationsSettings(database_url=f"sqlite:///{tmp}/recommendations.db")
