@@ -8,11 +8,12 @@ from typing import Any
 
 import httpx2
 
-from workbook_lib.kit.errors import ServiceError
+from services.contracts import orders_pb2
+from workbook_lib.kit.errors import NotFound, ServiceError
 from workbook_lib.kit.http import HttpClient
 from workbook_lib.kit.service import Service
 
-__all__ = ["InProcess", "SameAnswers", "Silent"]
+__all__ = ["InProcess", "PlacedOrders", "SameAnswers", "Silent"]
 
 
 class InProcess(HttpClient):
@@ -59,6 +60,34 @@ class SameAnswers:
             return answer
 
         return call
+
+
+class PlacedOrders(SameAnswers):
+    """An RPC client of an order service that has everything, and remembers what was ordered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._orders: dict[str, orders_pb2.Order] = {}
+
+    @contextmanager
+    def stub(self) -> Iterator[SimpleNamespace]:
+        """The methods."""
+        yield SimpleNamespace(PlaceOrder=self._place, GetOrder=self._get)
+
+    async def _place(self, request: orders_pb2.PlaceOrderRequest) -> orders_pb2.Order:
+        order = orders_pb2.Order(
+            order_id=f"o{len(self._orders)}",
+            user_id=request.user_id,
+            sku=request.sku,
+            quantity=request.quantity,
+            status=orders_pb2.ORDER_STATUS_CONFIRMED,
+        )
+        return self._orders.setdefault(order.order_id, order)
+
+    async def _get(self, request: orders_pb2.GetOrderRequest) -> orders_pb2.Order:
+        if request.order_id not in self._orders:
+            raise NotFound(f"no order {request.order_id!r}")
+        return self._orders[request.order_id]
 
 
 class Silent:

@@ -39,7 +39,7 @@ from services.users import app as users
 from services.users.settings import UsersSettings
 from services.welcome.app import WelcomeSettings
 from services.welcome.app import build as build_welcome
-from tests.services.fakes import InProcess, SameAnswers, Silent
+from tests.services.fakes import InProcess, PlacedOrders, SameAnswers, Silent
 from tests.services.fuzzing import NOTHING, Fuzzed, Known, fuzz_app, fuzz_url
 from workbook_lib.kit.errors import NotFound
 from workbook_lib.kit.service import Service
@@ -54,7 +54,7 @@ STOCK = inventory_pb2.StockResponse(sku="mouse", name="Wireless mouse", availabl
 
 def _users(tmp: Path, redis_url: str) -> Service:
     settings = UsersSettings(database_url=f"sqlite:///{tmp}/users.db", redis_url=redis_url, grpc_port=None)
-    return users.build(settings, users.Clients(ORDERS))
+    return users.build(settings, users.Clients(PlacedOrders()))
 
 
 def _products(tmp: Path, _redis_url: str) -> Service:
