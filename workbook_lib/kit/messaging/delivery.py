@@ -1,5 +1,8 @@
 """One message to its handler: its span, its retries, and the dead letter topic when nothing helps."""
 
+from collections.abc import Coroutine
+from typing import Any
+
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -48,28 +51,27 @@ class Delivery:
         self._clock = clock
         self._deadlines = Deadlines()
 
-    async def deliver(self, message: Message) -> None:
-        """Return when the message has had its effect or is parked; only cancelling ends this earlier.
+    def deliver(self, message: Message) -> Coroutine[Any, Any, None]:
+        """Return when the message has had its effect or is parked; only cancelling ends this earlier."""
+        if message.headers or telemetry.is_recording():
+            return self._deliver_in_context(message)
+        return self._deliver(message, None)
 
-        The CONSUMER span continues the producer's trace. aiokafka leaves no span current around a message
-        that it hands over (opentelemetry-python-contrib #3465), so its context is taken from the headers
-        here. It is attached before the span starts because a span alone would bring the trace but not the
-        baggage. While spans go nowhere the handler has the producer's context itself.
+    async def _deliver_in_context(self, message: Message) -> None:
+        """The CONSUMER span continues the producer's trace.
+
+        aiokafka leaves no span current around a message that it hands over (opentelemetry-python-contrib
+        #3465), so its context is taken from the headers here. It is attached as a whole because a span alone
+        would bring the trace but not the baggage. While spans go nowhere the handler has the producer's
+        context itself.
         """
-        if not telemetry.is_recording() and not message.headers:
-            if (error := await self._try(message, None)) is not None:
-                await self._park(message, error)
-            return
         context = telemetry.context_from_kafka(message.headers)
         span = self._span(message, context) if telemetry.is_recording() else None
         if span is not None:
             context = trace.set_span_in_context(span, context)
         token = otel_context.attach(context)
         try:
-            if (error := await self._try(message, span)) is not None:
-                if span is not None:
-                    span.set_status(Status(StatusCode.ERROR, f"parked: {error!r}"))
-                await self._park(message, error)
+            await self._deliver(message, span)
         finally:
             otel_context.detach(token)
             if span is not None:
@@ -85,14 +87,14 @@ class Delivery:
             f"process {message.topic}", context, SpanKind.CONSUMER, attributes
         )
 
-    async def _try(self, message: Message, span: Span | None) -> Exception | None:
+    async def _deliver(self, message: Message, span: Span | None) -> None:
         pauses: Backoff | None = None
         for attempt in range(1, self._attempts + 1):
             try:
                 with self._deadlines.within(self._handler_timeout_seconds):
                     await self._handler(message)
                 failpoint("consumer.handled")
-                return None
+                return
             except Exception as error:  # noqa: BLE001 - whatever a handler raises must not end the consumer
                 last = error
                 if span is not None:
@@ -102,7 +104,9 @@ class Delivery:
             if attempt < self._attempts:
                 pauses = pauses or Backoff(0.1, 2.0)
                 await self._clock.sleep(pauses.next())
-        return last
+        if span is not None:
+            span.set_status(Status(StatusCode.ERROR, f"parked: {last!r}"))
+        await self._park(message, last)
 
     async def _park(self, message: Message, error: Exception) -> None:
         pauses = Backoff(0.2, 5.0)
