@@ -88,6 +88,7 @@ async def test_what_cannot_be_carried_out_is_parked_and_goes_on_the_same_way(
     await tcc.unpark("o1")
     outcome = await tcc.run("o1")
     assert outcome.state is (TccState.CONFIRMED if word == "confirm" else TccState.CANCELLED)
+    assert (outcome.error is None) == (word == "confirm")
     with pytest.raises(Conflict, match="isn't parked"):
         await tcc.unpark("o1")
     with pytest.raises(NotFound):

@@ -247,9 +247,8 @@ class Coordinator(ABC, Generic[OutcomeT]):
 
     async def _park(self, held: Held, error: Exception, last: Event) -> None:
         _log.error("parked for a person", transaction=held.record.id, of=self.name, cause=repr(error))
-        await held.store(
-            last, Event(last.step, "parked"), state=self._states.parked, error=as_service_error(error)
-        )
+        why = held.record.error or as_service_error(error)  # what made it turn back stays the reason
+        await held.store(last, Event(last.step, "parked"), state=self._states.parked, error=why)
 
     async def _reopen(self, id_: str, state: str) -> None:
         async with self._database.session() as session:

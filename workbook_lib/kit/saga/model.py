@@ -81,7 +81,7 @@ class Saga:
 
 @dataclass(frozen=True, slots=True)
 class SagaOutcome:
-    """Where a saga stands; `error` is what made it turn back, or what it is parked for."""
+    """Where a saga stands; `error` is what made it turn back."""
 
     saga_id: str
     state: SagaState

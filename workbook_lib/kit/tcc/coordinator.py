@@ -122,7 +122,9 @@ class TccCoordinator(Coordinator[TccOutcome]):
                 return
             failpoint(f"{self.name}.{participant.name}.{final.lower()}")
             events.append(Event(participant.name, final.lower()))
-        await self._end(held, final, *events)
+        # What a confirmed one was parked for is over; the error of a cancelled one is why it was cancelled.
+        error = None if final == TccState.CONFIRMED else held.record.error
+        await self._end(held, final, *events, error=error)
 
     async def _until_done(self, held: Held, participant: Participant, word: str) -> bool:
         """Whether it succeeded; else the transaction is parked."""
