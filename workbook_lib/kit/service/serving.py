@@ -211,7 +211,7 @@ def main(settings_type: type[SettingsT], build: Callable[[SettingsT], Service]) 
         settings.environment,
         form=settings.log_format,
     )
-    failpoints.arm_all(settings.failpoints)
+    failpoints.arm_all(settings.failpoints or "")
     tracing = telemetry.configure(settings.service, settings.instance, settings.otlp_endpoint)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -106,8 +106,9 @@ class ServiceSettings(BaseSettings):
     operator_token: SecretStr | None = Field(
         default=None, description="opens /debug to callers on this machine; none: there is no /debug"
     )
-    failpoints: str = Field(
-        default="", description="faults armed from the start: name=kill|stop|error[*pass], by ;. Not in prod"
+    failpoints: str | None = Field(
+        default=None,
+        description="faults armed from the start: name=kill|stop|error[*pass], by ;. Not in prod",
     )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -164,8 +165,8 @@ class ServiceSettings(BaseSettings):
 
     @field_validator("failpoints")
     @classmethod
-    def _readable_and_not_in_prod(cls, value: str, info: ValidationInfo) -> str:
-        if failpoints.parse(value) and info.data.get("environment") == "prod":
+    def _readable_and_not_in_prod(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if failpoints.parse(value or "") and info.data.get("environment") == "prod":
             raise ValueError("no fault is armed in prod")
         return value
 
