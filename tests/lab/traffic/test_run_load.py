@@ -97,7 +97,8 @@ async def test_a_stall_shows_in_every_request_that_was_due_meanwhile(server: Ser
     assert sum(latency > 100 for latency in due.latencies_ms) >= 10
     server.requests.clear()
     closed = await run_load(server.url, concurrency=1, seconds=0.8)
-    assert sum(latency > 100 for latency in closed.latencies_ms) == 1
+    # Once, and perhaps a hiccup of the machine's own.
+    assert 1 <= sum(latency > 100 for latency in closed.latencies_ms) <= 3
 
 
 async def test_method_body_and_headers_are_sent(server: Server):
