@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.timeout(180)
 def test_one_run_tells_bytes_connections_encoding_and_latencies_of_every_way():

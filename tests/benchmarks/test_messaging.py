@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 LEAST_SHARE = 0.85
 LEAST_RELAYED = 2000
 ATTEMPTS = 3
