@@ -35,6 +35,13 @@ class Reservation(Base):
     sku: Mapped[str] = mapped_column(ForeignKey("items.sku"))
 
 
+@pytest.fixture(autouse=True)
+async def no_thread_left() -> AsyncIterator[None]:
+    """A connection that failed or was given up ends in aiosqlite's thread, which tells the test's loop."""
+    yield
+    await eventually(lambda: not [each for each in threading.enumerate() if "connection_worker" in each.name])
+
+
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     database = Database(f"sqlite:///{tmp_path}/shop.db", metadata=Base.metadata)
@@ -213,6 +220,3 @@ async def test_callers_that_give_up_leave_no_lock_behind(database: Database) -> 
         outcomes += await asyncio.gather(*callers, return_exceptions=True)
         await asyncio.wait_for(read(), timeout=4)  # less than SQLite waits for a lock
     assert any(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
-    await database.stop()
-    # What was given up ends in aiosqlite's threads, which tell this loop.
-    await eventually(lambda: not [each for each in threading.enumerate() if "connection_worker" in each.name])

@@ -43,7 +43,7 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
 async def edge(lab):
     async with httpx2.AsyncClient(base_url=lab["gateway"].url, timeout=10, trust_env=False) as client:
         # Started is registered, but the gateway's and the services' watches may be a moment behind.
-        await eventually(lambda: _answers(client), timeout_seconds=15)
+        await eventually(lambda: _answers(client), timeout_seconds=60)
         yield client
 
 
@@ -67,13 +67,13 @@ async def _entry_of(lab, order_id):
             entries = (await client.get("/entries", params={"user_id": "user123"})).json()["entries"]
             return next((entry for entry in entries if entry["data"]["order_id"] == order_id), None)
 
-        return await eventually(there, timeout_seconds=20)
+        return await eventually(there, timeout_seconds=60)
 
 
 async def test_every_service_is_registered_and_passing(lab):
     consul_url = lab["consul"].url
     for service in ("gateway", "user-service", "order-service", "inventory-service", "audit-log"):
-        assert await eventually(lambda name=service: healthy_instances(consul_url, name), timeout_seconds=15)
+        assert await eventually(lambda name=service: healthy_instances(consul_url, name), timeout_seconds=60)
 
 
 async def test_an_order_crosses_all_services_and_leaves_its_row_in_each_database(lab, edge):

@@ -107,7 +107,7 @@ async def test_a_message_that_fails_is_tried_three_times_and_then_parked_while_o
         async def lies_there():
             return await _held(amqp_url, parked) == 1
 
-        await eventually(lies_there, timeout_seconds=20)
+        await eventually(lies_there, timeout_seconds=60)
     assert (tried, passed) == ([1, 2, 3], [b"good"])
     message = await _take(amqp_url, dead_letter_queue(queue))
     assert (message.body, message.message_id) == (b"poison", "bad")
@@ -137,7 +137,7 @@ async def test_a_message_that_kills_its_consumer_every_time_is_parked_too(amqp_u
         return await _held(amqp_url, dead_letter_queue(queue)) == 1
 
     async with Running(amqp_url, queue, die):
-        await eventually(parked, timeout_seconds=20)
+        await eventually(parked, timeout_seconds=60)
     assert len(taken) == 3
 
 

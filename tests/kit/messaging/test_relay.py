@@ -186,7 +186,7 @@ async def test_an_event_that_is_refused_is_parked_and_holds_back_only_its_key(
         nowhere = await OUTBOX.add(session, "no such topic", "u1", Number(n=0))
     async with running(Consumer(kafka_bootstrap, [small, topic], "relay", received)), relaying(relay):
         await received.count(4)
-        await eventually(empty(database, left=3), 20)
+        await eventually(empty(database, left=3), 60)
         async with database.session(read_only=True) as session:
             parked = await OUTBOX.parked(session)
         assert [event.event_id for event in parked] == [poison, nowhere]

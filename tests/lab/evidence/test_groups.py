@@ -54,7 +54,7 @@ async def test_members_divide_the_partitions_and_who_leaves_gives_its_own_up(kaf
 
     async with _member(kafka_bootstrap, topic, "one"):
         async with _member(kafka_bootstrap, topic, "two"):
-            owners = await eventually(lambda: shared_by(2), timeout_seconds=20)
+            owners = await eventually(lambda: shared_by(2), timeout_seconds=60)
             assert sorted(owners) == [0, 1, 2, 3]
             assert sorted(owners.values()) == ["one", "one", "two", "two"]
             members = (await group_members(kafka_bootstrap, topic)).members

@@ -28,7 +28,7 @@ async def test_messages_are_sent_at_the_rate_in_order_until_the_block_ends(kafka
     await producer.start()
     started = time.monotonic()
     async with publishing(producer, topic, _make, rate=100) as published:
-        await eventually(lambda: len(published.acknowledged) >= 30, timeout_seconds=20)
+        await eventually(lambda: len(published.acknowledged) >= 30, timeout_seconds=60)
     took = time.monotonic() - started
     await producer.stop()
     count = len(published.acknowledged)

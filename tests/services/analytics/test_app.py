@@ -45,7 +45,7 @@ async def test_events_of_the_topic_are_in_their_windows_a_moment_later(service, 
     async def counted():
         return await _total(service, danced) >= 2
 
-    await eventually(counted, timeout_seconds=20)
+    await eventually(counted, timeout_seconds=60)
     assert await _total(service, danced) == 2
 
 

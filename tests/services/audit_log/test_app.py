@@ -47,7 +47,7 @@ async def _entries(audit, user_id, at_least):
         entries = (await audit.get("/entries", params={"user_id": user_id})).json()["entries"]
         return entries if len(entries) >= at_least else None
 
-    return await eventually(there, timeout_seconds=20)
+    return await eventually(there, timeout_seconds=60)
 
 
 async def test_events_become_entries_in_the_order_of_their_user(audit, producer, user_id):

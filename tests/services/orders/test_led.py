@@ -61,7 +61,7 @@ async def test_the_saga_log_shows_the_compensations_in_reverse(shop, wish):
         async def turned_back():
             return ("charge", "compensating") in await _events(shop, "saga_steps")
 
-        await eventually(turned_back, timeout_seconds=20)
+        await eventually(turned_back, timeout_seconds=60)
         async with shop.payments():
             with pytest.raises(Unavailable):
                 await placing
@@ -91,7 +91,7 @@ async def test_an_order_that_is_not_settled_in_time_is_answered_as_pending_and_g
             return found.status != orders_pb2.ORDER_STATUS_PENDING and found
 
         async with shop.payments():
-            ended = await eventually(status, timeout_seconds=20)
+            ended = await eventually(status, timeout_seconds=60)
     confirmed = ended.status == orders_pb2.ORDER_STATUS_CONFIRMED
     assert await shop.available("mouse") == (798 if confirmed else 800)
 
@@ -106,7 +106,7 @@ async def test_a_restarted_service_ends_what_it_had_begun(shop, wish):
             [row] = await shop.rows("orders", "SELECT status FROM orders")
             return row["status"] != "PENDING"
 
-        await eventually(ended, timeout_seconds=20)
+        await eventually(ended, timeout_seconds=60)
     assert (await shop.available("mouse"), await shop.balance("user:user123")) == (800, 2_000_000)
 
 
@@ -128,5 +128,5 @@ async def test_what_is_parked_waits_for_a_person_who_lets_it_go_on(shop, wish):
                 assert let_go.status_code in (202, 409)
                 return (await orders.http.get(path, headers=operator)).json()["state"] == "COMPENSATED"
 
-            await eventually(compensated, timeout_seconds=20)
+            await eventually(compensated, timeout_seconds=60)
     assert await shop.available("mouse") == 800

@@ -46,7 +46,7 @@ async def test_what_goes_with_a_view_is_seen_through_rest_when_the_event_has_com
     async def suggested():
         return (await _suggested(service, bob)).get(bulb)
 
-    found = await eventually(suggested, timeout_seconds=20)
+    found = await eventually(suggested, timeout_seconds=60)
     assert found == {"sku": bulb, "score": pytest.approx(2**-0.5), "because": [lamp]}
 
 

@@ -35,7 +35,7 @@ class Jaeger:
         self.url = url.rstrip("/")
 
     async def trace(
-        self, trace_id: str, *, until: Callable[[Trace], bool], timeout_seconds: float = 10.0
+        self, trace_id: str, *, until: Callable[[Trace], bool], timeout_seconds: float = 30.0
     ) -> Trace:
         """Read a trace as soon as `until` holds: each service sends its spans on its own, batch by batch.
 

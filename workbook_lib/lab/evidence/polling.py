@@ -34,7 +34,7 @@ async def eventually(
 
 
 async def eventually(
-    check: Callable[[], T | Awaitable[T]], timeout_seconds: float = 10.0, *, interval_seconds: float = 0.1
+    check: Callable[[], T | Awaitable[T]], timeout_seconds: float = 30.0, *, interval_seconds: float = 0.1
 ) -> T:
     """Call `check` (plain or async) until what it returns is truthy, and return that.
 
