@@ -9,9 +9,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from services.analytics.domain import Window, Windows
 from services.contracts import names
 from services.contracts.events import UserEvent
-from workbook_lib.kit.counting import count
 from workbook_lib.kit.messaging import Inbox
 from workbook_lib.kit.storage import Database
+from workbook_lib.kit.upserts import count
 
 __all__ = ["AnalyticsStore", "Base"]
 

@@ -9,9 +9,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 from services.contracts import names
 from services.contracts.events import UserEvent
 from services.recommendations.domain import Neighbour, Suggestion, interest, suggest
-from workbook_lib.kit.counting import count
 from workbook_lib.kit.messaging import Inbox
 from workbook_lib.kit.storage import Database
+from workbook_lib.kit.upserts import count
 
 __all__ = ["Base", "RecommendationStore"]
 

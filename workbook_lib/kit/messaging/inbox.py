@@ -8,8 +8,8 @@ from sqlalchemy.schema import Column
 
 from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
 from workbook_lib.kit.failpoints import failpoint
-from workbook_lib.kit.messaging.insertion import insert_if_absent
 from workbook_lib.kit.messaging.model import EVENT_ID, Message, header
+from workbook_lib.kit.upserts import insert_if_absent
 
 __all__ = ["Inbox", "event_id_of"]
 

@@ -6,7 +6,7 @@ from sqlalchemy import CursorResult, DateTime, MetaData, String, Table, or_, upd
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.schema import Column
 
-from workbook_lib.kit.messaging.insertion import insert_if_absent
+from workbook_lib.kit.upserts import insert_if_absent
 
 __all__ = ["Lease"]
 

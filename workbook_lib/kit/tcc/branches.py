@@ -8,10 +8,10 @@
 from enum import StrEnum
 
 from sqlalchemy import Column, MetaData, String, Table, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from workbook_lib.kit.errors import Conflict
+from workbook_lib.kit.upserts import insert_if_absent
 
 __all__ = ["BranchConflict", "BranchState", "Branches", "LateTry"]
 
@@ -52,7 +52,7 @@ class Branches:
 
     async def tried(self, session: AsyncSession, tx: str) -> bool:
         """Whether to reserve now; False for a repetition. Raises LateTry after a Cancel."""
-        if await self._insert(session, tx, BranchState.TRIED):
+        if await self._is_new(session, tx, BranchState.TRIED):
             return True
         if await self._state(session, tx) == BranchState.CANCELLED:
             raise LateTry(f"{tx} was cancelled before this try")
@@ -75,7 +75,7 @@ class Branches:
 
         Raises BranchConflict after a Confirm.
         """
-        if await self._insert(session, tx, BranchState.CANCELLED):
+        if await self._is_new(session, tx, BranchState.CANCELLED):
             return False
         if await self._change(session, tx, BranchState.CANCELLED):
             return True
@@ -83,11 +83,8 @@ class Branches:
             raise BranchConflict(f"{tx} can't be cancelled: it is {BranchState.CONFIRMED}")
         return False
 
-    async def _insert(self, session: AsyncSession, tx: str, state: BranchState) -> bool:
-        """Whether the row is new. Another's that isn't committed yet is waited for."""
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(self._table).values(tx=tx, state=state).on_conflict_do_nothing()
-        return (await session.execute(statement.returning(self._table.c.tx))).first() is not None
+    async def _is_new(self, session: AsyncSession, tx: str, state: BranchState) -> bool:
+        return await insert_if_absent(session, self._table, {"tx": tx, "state": state})
 
     async def _change(self, session: AsyncSession, tx: str, state: BranchState) -> bool:
         """Whether it was TRIED. The condition is part of the update: of two at once, one finds it false."""

@@ -1,12 +1,12 @@
-"""Counts add up, whoever adds at the same time."""
+"""Counts add up and a key is taken once, whoever writes at the same time."""
 
 import asyncio
 
 import pytest
 from sqlalchemy import Column, Float, Integer, MetaData, String, Table, select
 
-from workbook_lib.kit.counting import count
 from workbook_lib.kit.storage import Database
+from workbook_lib.kit.upserts import count, insert_if_absent
 
 METADATA = MetaData()
 VISITS = Table(
@@ -60,3 +60,14 @@ async def test_what_is_no_table_is_refused(database):
     async with database.session() as session:
         with pytest.raises(TypeError, match="is no table"):
             await count(session, select(VISITS).subquery(), {"page": "/"}, {"visits": 1})
+
+
+async def test_of_many_who_insert_the_same_key_exactly_one_is_told_that_it_did(database):
+    async def insert(seconds: float) -> bool:
+        async with database.session() as session:
+            row = {"page": "/", "day": 1, "visits": 1, "seconds": seconds}
+            return await insert_if_absent(session, VISITS, row)
+
+    inserted = await asyncio.gather(*(insert(float(number)) for number in range(20)))
+    assert sum(inserted) == 1
+    assert await _all(database) == [("/", 1, 1, float(inserted.index(True)))]
