@@ -12,7 +12,7 @@ from workbook_lib.kit.clock import SYSTEM_CLOCK
 from workbook_lib.kit.errors import ServiceError
 from workbook_lib.kit.rpc.status import call_deadline
 
-__all__ = ["Leader", "Led", "Outcome"]
+__all__ = ["Leader", "Led", "Outcome", "whole"]
 
 _ANSWERING_SECONDS = 0.1  # kept of the caller's time, for telling it that the order is pending
 
@@ -74,3 +74,10 @@ class Led:
         if deadline is None:
             return self._answer_seconds
         return min(self._answer_seconds, deadline - SYSTEM_CLOCK.monotonic() - _ANSWERING_SECONDS)
+
+
+def whole(value: JsonValue) -> int:
+    """A whole number among what a coordinator has stored of an order. Raises TypeError for anything else."""
+    if not isinstance(value, int):
+        raise TypeError(f"{value!r} isn't a whole number")
+    return value

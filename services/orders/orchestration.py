@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.contracts import inventory_pb2, payments_pb2
 from services.orders.book import OrderBook
+from services.orders.leading import whole
 from workbook_lib.kit.rpc import RpcClient
 from workbook_lib.kit.saga import Saga, SagaContext, SagaOutcome, SagaState, Step
 
@@ -31,7 +32,7 @@ class OrderSteps:
 
     async def reserve(self, order: SagaContext) -> Mapping[str, JsonValue]:
         """Hold the stock; what it costs is known from here on."""
-        sku, quantity = str(order.data["sku"]), _number(order.data["quantity"])
+        sku, quantity = str(order.data["sku"]), whole(order.data["quantity"])
         request = inventory_pb2.ReserveRequest(order_id=order.saga_id, sku=sku, quantity=quantity)
         with self._inventory.stub() as stub:
             reserved = await stub.Reserve(request)
@@ -44,7 +45,7 @@ class OrderSteps:
 
     async def charge(self, order: SagaContext) -> None:
         """Take the money."""
-        user_id, amount = str(order.data["user_id"]), _number(order.data["total_cents"])
+        user_id, amount = str(order.data["user_id"]), whole(order.data["total_cents"])
         request = payments_pb2.ChargeRequest(order_id=order.saga_id, user_id=user_id, amount_cents=amount)
         with self._payments.stub() as stub:
             await stub.Charge(request)
@@ -75,12 +76,6 @@ class SagaEnd:
     async def __call__(self, session: AsyncSession, outcome: SagaOutcome) -> None:
         """Close the order as the saga ended."""
         if outcome.state is SagaState.COMPLETED:
-            await self._book.confirm(session, outcome.saga_id, _number(outcome.data["total_cents"]))
+            await self._book.confirm(session, outcome.saga_id, whole(outcome.data["total_cents"]))
         else:
             await self._book.refuse(session, outcome.saga_id, outcome.error)
-
-
-def _number(value: JsonValue) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"{value!r} isn't a whole number")
-    return value

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.contracts import inventory_pb2, payments_pb2
 from services.orders.book import OrderBook
+from services.orders.leading import whole
 from workbook_lib.kit.rpc import RpcClient
 from workbook_lib.kit.tcc import Participant, TccContext, TccOutcome, TccState
 
@@ -37,7 +38,7 @@ class OrderParticipants:
         ]
 
     async def _try_stock(self, order: TccContext) -> Mapping[str, JsonValue]:
-        sku, quantity = str(order.data["sku"]), _number(order.data["quantity"])
+        sku, quantity = str(order.data["sku"]), whole(order.data["quantity"])
         request = inventory_pb2.ReserveRequest(order_id=order.tx, sku=sku, quantity=quantity)
         with self._inventory.stub() as stub:
             held = await stub.TryReserve(request)
@@ -52,7 +53,7 @@ class OrderParticipants:
             await stub.CancelReserve(inventory_pb2.CancelReserveRequest(order_id=order.tx))
 
     async def _try_money(self, order: TccContext) -> None:
-        user_id, amount = str(order.data["user_id"]), _number(order.data["total_cents"])
+        user_id, amount = str(order.data["user_id"]), whole(order.data["total_cents"])
         request = payments_pb2.ChargeRequest(order_id=order.tx, user_id=user_id, amount_cents=amount)
         with self._payments.stub() as stub:
             await stub.TryCharge(request)
@@ -75,12 +76,6 @@ class TccEnd:
     async def __call__(self, session: AsyncSession, outcome: TccOutcome) -> None:
         """Close the order as it ended."""
         if outcome.state is TccState.CONFIRMED:
-            await self._book.confirm(session, outcome.tx, _number(outcome.data["total_cents"]))
+            await self._book.confirm(session, outcome.tx, whole(outcome.data["total_cents"]))
         else:
             await self._book.refuse(session, outcome.tx, outcome.error)
-
-
-def _number(value: JsonValue) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"{value!r} isn't a whole number")
-    return value
