@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -56,6 +57,8 @@ HANDLERS: dict[str, tuple[str, bytes | None]] = {
     "order": ("/orders", json.dumps(ORDER).encode()),
     "nothing": ("/nothing/ada", None),
 }
+
+EXPORT_SECONDS = 15.0  # spans are sent in batches, from a thread beside the work
 
 
 @dataclass(frozen=True)
@@ -137,12 +140,18 @@ def _rows(handler: str, servers: Mapping[str, Served], rounds: int, seconds: flo
 
 
 def _check(sink: Served, kit: Served) -> None:
-    """All of it was on: each request has a line in the log, and nearly each a span at the collector."""
-    lines = sum('"event":"request"' in line for line in kit.log.read_text().splitlines())
+    """All of it was on: each request has a line in the log, and soon nearly each a span at the collector."""
+    lines = kit.log.read_text().count('"event":"request"')
+    until = time.monotonic() + EXPORT_SECONDS
+    while (spans := _spans(sink)) < 0.9 * lines:
+        if time.monotonic() > until:
+            raise RuntimeError(f"{lines} requests were logged, but the collector has {spans} spans")
+        time.sleep(0.1)
+
+
+def _spans(sink: Served) -> int:
     with urllib.request.urlopen(sink.url, timeout=5) as answer:  # noqa: S310 - always http on loopback
-        spans = json.load(answer)["spans"]
-    if spans < 0.9 * lines:
-        raise RuntimeError(f"{lines} requests were logged, but the collector has {spans} spans")
+        return int(json.load(answer)["spans"])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""The log store is asked in its own language, and what it can't answer is told."""
+"""A process's log is read by whole lines; the log store is asked in its own language."""
 
 import json
+from types import SimpleNamespace
 
 import httpx2
 import pytest
 
-from workbook_lib.lab.evidence import EvidenceError, eventually, logs
+from workbook_lib.lab.evidence import EvidenceError, eventually, log_records, logs
 
 
 @pytest.fixture
@@ -34,3 +35,11 @@ async def test_what_the_store_does_not_understand_is_an_error_with_its_words(sto
 async def test_a_store_that_is_not_there_is_an_error():
     with pytest.raises(EvidenceError, match="does not answer"):
         await logs("http://127.0.0.1:1", "*")
+
+
+def test_a_process_s_log_is_read_by_whole_lines_whatever_unicode_calls_a_line_separator(tmp_path):
+    log = tmp_path / "users.log"
+    paths = ["/users", "/a\u2028b", "/a\x85b\x0cc"]
+    lines = [json.dumps({"path": path}, ensure_ascii=False) for path in paths]
+    log.write_text("\n".join(["starting up", *lines, '{"path":"/half']), encoding="utf-8")
+    assert [record["path"] for record in log_records(SimpleNamespace(log_path=log))] == paths

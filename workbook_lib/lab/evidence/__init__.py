@@ -7,7 +7,7 @@ from workbook_lib.lab.evidence.history import Finding, History, check_history
 from workbook_lib.lab.evidence.jaeger import Jaeger
 from workbook_lib.lab.evidence.junit import CaseResult, junit
 from workbook_lib.lab.evidence.kafka import PartitionLag, group_lag, topic_offsets
-from workbook_lib.lab.evidence.logs import logs
+from workbook_lib.lab.evidence.logs import log_records, logs
 from workbook_lib.lab.evidence.metrics import metric
 from workbook_lib.lab.evidence.polling import EvidenceError, EvidenceTimeout, eventually
 from workbook_lib.lab.evidence.profile import HotSpot, hot_spots
@@ -62,6 +62,7 @@ __all__ = [
     "healthy_instances",
     "hot_spots",
     "junit",
+    "log_records",
     "logs",
     "metric",
     "rows",

@@ -1,17 +1,32 @@
-"""Ask the log store, in LogsQL (https://docs.victoriametrics.com/victorialogs/logsql/)."""
+"""What services have logged: read from a process's own log, or asked of the log store.
+
+The store is asked in LogsQL (https://docs.victoriametrics.com/victorialogs/logsql/).
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 
 from workbook_lib.lab.evidence.polling import EvidenceError
+from workbook_lib.lab.handle import Handle
 
-__all__ = ["logs"]
+__all__ = ["log_records", "logs"]
 
 TIMEOUT_SECONDS: Final = 5.0
+
+
+def log_records(process: Handle) -> list[dict[str, Any]]:
+    """The JSON lines that a process of the lab has logged so far, oldest first; other lines are passed over.
+
+    The process may be writing at this moment: a line counts once it is whole. A line is written after the
+    answer it tells of, so ask with `eventually` for one that must be there.
+    """
+    whole, _, _ = process.log_path.read_bytes().rpartition(b"\n")
+    lines = whole.decode("utf-8", "replace").split("\n")
+    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
 
 async def logs(

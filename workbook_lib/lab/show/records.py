@@ -26,8 +26,8 @@ def log_lines(lines: str | Path | Iterable[str], *, limit: int = 20, **having: s
     `having` keeps the lines in which each given field has that value, for example `trace_id=…`. A line that
     isn't JSON is shown as it is.
     """
-    if isinstance(lines, str | Path):
-        lines = Path(lines).read_text(encoding="utf-8", errors="replace").splitlines()
+    if isinstance(lines, str | Path):  # not splitlines: a value may hold a line separator of Unicode's
+        lines = Path(lines).read_text(encoding="utf-8", errors="replace").split("\n")
     wanted = [
         record
         for record in map(_parse, lines)
