@@ -10,6 +10,7 @@ from workbook_lib.lab.evidence.kafka import PartitionLag, group_lag, topic_offse
 from workbook_lib.lab.evidence.logs import log_records, logs
 from workbook_lib.lab.evidence.metrics import metric
 from workbook_lib.lab.evidence.polling import EvidenceError, EvidenceTimeout, eventually
+from workbook_lib.lab.evidence.processes import ProcessSample, ProcessWatch
 from workbook_lib.lab.evidence.profile import HotSpot, hot_spots
 from workbook_lib.lab.evidence.prometheus import Prometheus, Reading, Series
 from workbook_lib.lab.evidence.registry import healthy_instances
@@ -43,6 +44,8 @@ __all__ = [
     "Member",
     "NodeKind",
     "PartitionLag",
+    "ProcessSample",
+    "ProcessWatch",
     "Prometheus",
     "Protocol",
     "Reading",

@@ -9,13 +9,14 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 import uvloop
 
 from workbook_lib.lab.traffic.connections import ConnectionHolder
-from workbook_lib.lab.traffic.generator import LoadPlan, generate
+from workbook_lib.lab.traffic.generator import LoadPlan, generate, generate_together
 
 MAX_LINE_BYTES: Final = 16 << 20
 
@@ -42,6 +43,14 @@ async def _hold(order: Mapping[str, Any], orders: asyncio.Queue[dict[str, Any]])
     holder.close()
 
 
+async def _together(plans: Mapping[str, Mapping[str, Any]]) -> None:
+    """Tell when the clock began, so that others can act at moments of it, and then how it went."""
+    loads = {name: LoadPlan(**plan) for name, plan in plans.items()}
+    began = time.perf_counter()
+    _report({"began": time.time()})
+    _report(await generate_together(loads, began))
+
+
 async def main() -> None:
     """Do the job that standard input names."""
     orders: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -49,6 +58,8 @@ async def main() -> None:
     order = await orders.get()
     if order["job"] == "load":
         _report(await generate(LoadPlan(**order["plan"])))
+    elif order["job"] == "together":
+        await _together(order["plans"])
     else:
         await _hold(order, orders)
     listening.cancel()

@@ -7,13 +7,13 @@ import itertools
 import ssl
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import aiohttp
 
-__all__ = ["LoadPlan", "Recorder", "generate"]
+__all__ = ["LoadPlan", "Recorder", "generate", "generate_together"]
 
 MAX_SECONDS: Final = 120.0
 MAX_REQUESTS: Final = 200_000
@@ -39,6 +39,8 @@ class LoadPlan:
     concurrency: int = 10
     seconds: float = 5.0
     warmup_seconds: float = 0.0
+    after_seconds: float = 0.0
+    """How long it waits before its first request: several plans that are sent together make a burst."""
     max_requests: int = 100_000
     timeout_seconds: float = 5.0
     label_header: str = ""
@@ -54,6 +56,7 @@ class LoadPlan:
             "timeout_seconds": (0, self.timeout_seconds, MAX_SECONDS),
             "rate": (0, 1 if self.rate is None else self.rate, MAX_REQUESTS),
             "warmup_seconds": (-1, self.warmup_seconds, MAX_SECONDS),
+            "after_seconds": (-1, self.after_seconds, MAX_SECONDS),
         }
         for name, (low, value, high) in bounds.items():
             if not low < value <= high:
@@ -70,10 +73,13 @@ class LoadPlan:
 
 
 class Recorder:
-    """Collects one row a request, in columns that travel well as JSON."""
+    """Collects one row a request, in columns that travel well as JSON.
 
-    def __init__(self) -> None:
-        self.began = self.ended = time.perf_counter()
+    Starts count from `began` (on time.perf_counter), by default from now.
+    """
+
+    def __init__(self, began: float | None = None) -> None:
+        self.began = self.ended = time.perf_counter() if began is None else began
         self._columns: dict[str, list[float]] = {"start_seconds": [], "latency_ms": [], "status": []}
         self._labels: list[str] = []
         self._reasons: Counter[str] = Counter()
@@ -97,26 +103,47 @@ class Recorder:
 
 async def generate(plan: LoadPlan) -> dict[str, Any]:
     """Send what the plan says, a warm-up first that isn't counted, and return the recorded columns."""
+    async with _session(plan) as session:
+        if plan.warmup_seconds:
+            await _model(plan)(session, replace(plan, seconds=plan.warmup_seconds), Recorder())
+        recorder = Recorder()
+        await _model(plan)(session, plan, recorder)
+        return recorder.to_wire()
+
+
+async def generate_together(plans: Mapping[str, LoadPlan], began: float) -> dict[str, dict[str, Any]]:
+    """Send several plans at the same time, their starts counted from `began`; no warm-up. Columns by name."""
+
+    async def one(plan: LoadPlan) -> dict[str, Any]:
+        recorder = Recorder(began)
+        async with _session(plan) as session:
+            await _model(plan)(session, plan, recorder)
+        return recorder.to_wire()
+
+    answers = await asyncio.gather(*(one(plan) for plan in plans.values()))
+    return dict(zip(plans, answers, strict=True))
+
+
+def _session(plan: LoadPlan) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
         limit=plan.concurrency if plan.rate is None else MAX_IN_FLIGHT,
         ssl=ssl.create_default_context(cafile=plan.ca_file) if plan.ca_file else True,
     )
     timeout = aiohttp.ClientTimeout(total=plan.timeout_seconds)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        model = _closed if plan.rate is None else _open
-        if plan.warmup_seconds:
-            await model(session, replace(plan, seconds=plan.warmup_seconds), Recorder())
-        recorder = Recorder()
-        await model(session, plan, recorder)
-        return recorder.to_wire()
+    return aiohttp.ClientSession(connector=connector, timeout=timeout)
+
+
+def _model(plan: LoadPlan) -> Callable[[aiohttp.ClientSession, LoadPlan, Recorder], Awaitable[None]]:
+    return _closed if plan.rate is None else _open
 
 
 async def _closed(session: aiohttp.ClientSession, plan: LoadPlan, recorder: Recorder) -> None:
     left = itertools.repeat(None, plan.max_requests)
-    until = recorder.began + plan.seconds
+    start = recorder.began + plan.after_seconds
+    await _until(start)
 
     async def client() -> None:
-        while (due := time.perf_counter()) < until and next(left, False) is None:
+        while (due := time.perf_counter()) < start + plan.seconds and next(left, False) is None:
             await _send(session, plan, due, recorder)
 
     await asyncio.gather(*(client() for _ in range(plan.concurrency)))
@@ -124,15 +151,20 @@ async def _closed(session: aiohttp.ClientSession, plan: LoadPlan, recorder: Reco
 
 async def _open(session: aiohttp.ClientSession, plan: LoadPlan, recorder: Recorder) -> None:
     rate = plan.rate or 1.0
+    start = recorder.began + plan.after_seconds
     under_way: set[asyncio.Task[None]] = set()
     for number in range(min(plan.max_requests, round(plan.seconds * rate))):
-        due = recorder.began + number / rate
-        if (wait := due - time.perf_counter()) > 0:
-            await asyncio.sleep(wait)
+        due = start + number / rate
+        await _until(due)
         task = asyncio.create_task(_send(session, plan, due, recorder))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
     await asyncio.gather(*under_way)
+
+
+async def _until(due: float) -> None:
+    if (wait := due - time.perf_counter()) > 0:
+        await asyncio.sleep(wait)
 
 
 async def _send(session: aiohttp.ClientSession, plan: LoadPlan, due: float, recorder: Recorder) -> None:

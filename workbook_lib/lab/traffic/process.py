@@ -15,7 +15,14 @@ from typing import IO, Any, Final
 from workbook_lib.lab.traffic.generator import LoadPlan
 from workbook_lib.lab.traffic.result import LoadResult
 
-__all__ = ["HeldConnections", "TrafficError", "hold_connections", "run_load"]
+__all__ = [
+    "HeldConnections",
+    "TrafficError",
+    "TrafficProcess",
+    "hold_connections",
+    "run_load",
+    "traffic_process",
+]
 
 START_SECONDS: Final = 20.0
 END_SECONDS: Final = 2.0
@@ -66,7 +73,7 @@ async def run_load(
         ca_file=str(ca_file) if ca_file else "",
     )
     bound = START_SECONDS + plan.warmup_seconds + plan.seconds + 2 * plan.timeout_seconds
-    async with _traffic_process() as process:
+    async with traffic_process() as process:
         return LoadResult.from_wire(plan.what, await process.order(plan.to_wire(), bound))
 
 
@@ -77,13 +84,13 @@ async def hold_connections(url: str, count: int) -> AsyncIterator[HeldConnection
     Fewer are open when a limit of open files (of this machine or of the server) doesn't allow more; see
     `.problem`.
     """
-    async with _traffic_process() as process:
+    async with traffic_process() as process:
         order = {"job": "hold", "url": url, "count": count}
         answer = await process.order(order, START_SECONDS + HOLD_SECONDS)
         yield HeldConnections(count, answer["open"], answer["seconds"], answer["problem"], process)
 
 
-class _TrafficProcess:
+class TrafficProcess:
     """A running `python -m workbook_lib.lab.traffic` and the questions to it."""
 
     def __init__(self, process: asyncio.subprocess.Process, stderr: IO[bytes]) -> None:
@@ -94,15 +101,20 @@ class _TrafficProcess:
         self._stderr = stderr
 
     async def order(self, order: Mapping[str, Any], timeout_seconds: float) -> dict[str, Any]:
-        """Send one order and wait for its answer."""
+        """Send one order and wait for its answer. Raises TrafficError."""
         try:
             self._orders.write(json_codec.dumps(order).encode() + b"\n")
             await self._orders.drain()
+        except ConnectionError as error:
+            raise self._error(f"took no order ({error!r})") from error
+        return await self.answer(timeout_seconds)
+
+    async def answer(self, timeout_seconds: float) -> dict[str, Any]:
+        """Wait for one more answer. Raises TrafficError."""
+        try:
             line = await asyncio.wait_for(self._answers.readline(), timeout_seconds)
         except TimeoutError:
             raise self._error(f"gave no answer within {timeout_seconds:g} s") from None
-        except ConnectionError as error:
-            raise self._error(f"took no order ({error!r})") from error
         if not line:
             code = await self._process.wait()
             raise self._error(f"ended with exit code {code}")
@@ -134,7 +146,7 @@ class HeldConnections:
     open: int
     seconds: float
     problem: str
-    _process: _TrafficProcess = field(repr=False)
+    _process: TrafficProcess = field(repr=False)
 
     async def ask(self) -> LoadResult:
         """Send a request on every one of them: an answer proves that the server held it."""
@@ -143,7 +155,8 @@ class HeldConnections:
 
 
 @asynccontextmanager
-async def _traffic_process() -> AsyncIterator[_TrafficProcess]:
+async def traffic_process() -> AsyncIterator[TrafficProcess]:
+    """A new one; it ends with the block, at the latest when this process does."""
     with tempfile.TemporaryFile() as stderr:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -156,7 +169,7 @@ async def _traffic_process() -> AsyncIterator[_TrafficProcess]:
             # An interrupt of the kernel goes to its whole group; this process ends by its input instead.
             start_new_session=True,
         )
-        traffic = _TrafficProcess(process, stderr)
+        traffic = TrafficProcess(process, stderr)
         try:
             yield traffic
         finally:

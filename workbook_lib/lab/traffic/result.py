@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -44,6 +44,16 @@ class LoadResult:
         labels = answer.get("label") or [""] * len(answer["status"])
         columns = zip(answer["start_seconds"], answer["latency_ms"], answer["status"], labels, strict=True)
         return cls(what, answer["seconds"], tuple(sorted(map(Sample._make, columns))), answer["reasons"])
+
+    @classmethod
+    def merged(cls, results: Iterable[LoadResult], what: str = "together") -> LoadResult:
+        """Loads that were sent together, as one."""
+        each = list(results)
+        timeline = sorted(sample for result in each for sample in result.timeline)
+        reasons: Counter[str] = Counter()
+        for result in each:
+            reasons.update(result.reasons)
+        return cls(what, max(result.seconds for result in each), tuple(timeline), dict(reasons))
 
     @property
     def requests(self) -> int:
