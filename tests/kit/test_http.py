@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from workbook_lib.kit import errors, telemetry
-from workbook_lib.kit.discovery import NoInstances, StaticInstances
+from workbook_lib.kit.discovery import Instances, NoInstances, StaticInstances
 from workbook_lib.kit.http import HttpClient, trusted
 
 Answer = Callable[[list[str]], Awaitable[tuple[int, str]]]
@@ -120,8 +120,10 @@ async def test_calls_go_to_the_instances_in_turn():
 
 
 async def test_having_no_instance_is_unavailable():
-    class Nobody:
-        def next(self):
+    class Nobody(Instances):
+        instances = ()
+
+        def next(self, *, excluding=()):
             raise NoInstances("user-service has no healthy instance")
 
     async with started(Nobody()) as client:

@@ -8,11 +8,11 @@ where they are.
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import aclosing
 
 from workbook_lib.kit.consul import Consul, Instance
-from workbook_lib.kit.discovery import NoInstances, Subscriber
+from workbook_lib.kit.discovery import Instances, NoInstances, Subscriber, in_turn
 from workbook_lib.kit.logs import get_logger
 
 __all__ = ["LiveInstances", "live_key"]
@@ -25,7 +25,7 @@ def live_key(service: str) -> str:
     return f"deploy/{service}/active"
 
 
-class LiveInstances:
+class LiveInstances(Instances):
     """The instances of the live deployment of a service, taken in turn.
 
     A switch takes effect when the wanted deployment has a passing instance; until then the one before it
@@ -62,13 +62,14 @@ class LiveInstances:
         live = self.live
         return [] if live is None else self._of(live)
 
-    def next(self) -> Instance:
+    def next(self, *, excluding: Container[str] = ()) -> Instance:
         """The instance whose turn it is; raises `NoInstances`."""
-        instances = self.instances
-        if not instances:
-            why = f"{live_key(self.service)} isn't set" if self._live is None else f"{self._live} has none"
+        chosen = in_turn(self.instances, next(self._turn), excluding)
+        if chosen is None:
+            unset = self._live is None
+            why = f"{live_key(self.service)} isn't set" if unset else f"{self._live} has none, or none left"
             raise NoInstances(f"no live instance of {self.service} in {self._environment}: {why}")
-        return instances[next(self._turn) % len(instances)]
+        return chosen
 
     async def start(self) -> None:
         """Follow the instances and the key, and wait for the first answers within the bound."""

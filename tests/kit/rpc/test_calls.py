@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 
 import grpc
 import pytest
 
 from tests.kit.rpc.conftest import Echo, EchoStub, call, calling, serving
 from workbook_lib.kit import errors
-from workbook_lib.kit.discovery import NoInstances, StaticInstances
+from workbook_lib.kit.consul import Instance
+from workbook_lib.kit.discovery import Instances, NoInstances, StaticInstances
 from workbook_lib.kit.rpc import RpcClient, RpcServer
 
 
@@ -176,7 +177,7 @@ async def test_channels_are_reused_and_those_to_instances_that_left_are_closed()
         def point_to(self, server: RpcServer) -> None:
             self.fixed = StaticInstances.at(f"127.0.0.1:{server.port}")
             self.instances = self.fixed.instances
-            self.next = self.fixed.next
+            self.lease = self.fixed.lease
 
     async with serving(Echo("a")) as a, serving(Echo("b")) as b:
         changing = Changing(a)
@@ -191,10 +192,10 @@ async def test_channels_are_reused_and_those_to_instances_that_left_are_closed()
 
 
 async def test_no_instance_and_no_start_are_errors_of_their_own(server: RpcServer) -> None:
-    class Nobody:
+    class Nobody(Instances):
         instances = ()
 
-        def next(self) -> object:
+        def next(self, *, excluding: Container[str] = ()) -> Instance:
             raise NoInstances("nobody")
 
     client = RpcClient(Nobody(), EchoStub)

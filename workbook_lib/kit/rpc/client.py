@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import grpc
 from opentelemetry import trace
@@ -11,10 +11,15 @@ from opentelemetry.instrumentation.grpc import aio_client_interceptors
 
 from workbook_lib.kit import telemetry
 from workbook_lib.kit.clock import SYSTEM_CLOCK
-from workbook_lib.kit.discovery import Instances
+from workbook_lib.kit.consul import Instance
+from workbook_lib.kit.discovery import Failover, Instances, RetryBudget
 from workbook_lib.kit.errors import Unavailable
+from workbook_lib.kit.rpc.elsewhere import Elsewhere
 from workbook_lib.kit.rpc.outgoing import STREAMS, changing
 from workbook_lib.kit.rpc.status import call_deadline, error_of
+
+if TYPE_CHECKING:
+    from workbook_lib.kit.breaker import Breakers
 
 __all__ = ["RpcClient"]
 
@@ -35,6 +40,11 @@ class RpcClient(Generic[StubT]):
     never later than the deadline of the RPC that it is made for. A stream may last: of these it has the last.
     `service_config` tells gRPC what to try again (`kit.rpc.service_config`); the trace shows one call, and
     the server's side of each attempt. `interceptors` see calls inside their spans.
+
+    With `retries`, a call that failed with UNAVAILABLE goes to another instance when its contract says that
+    it may be sent again (`idempotency_level`), within its deadline and within `budget`. For that and for
+    `breakers` see `kit.discovery.Failover`. Both are for calls of one question and one answer. The trace
+    shows a call for each instance tried.
     """
 
     def __init__(
@@ -45,7 +55,13 @@ class RpcClient(Generic[StubT]):
         timeout_seconds: float = 1.0,
         service_config: str | None = None,
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+        retries: int = 0,
+        budget: RetryBudget | None = None,
+        breakers: "Breakers | None" = None,
     ) -> None:
+        self.failover = Failover(instances, retries=retries, budget=budget, breakers=breakers)
+        """Where calls go, and how many were sent once more."""
+        self._has_failover = bool(retries or breakers)
         self._instances = instances
         self._stub_type = stub_type
         self._timeout_seconds = timeout_seconds
@@ -76,17 +92,24 @@ class RpcClient(Generic[StubT]):
         """
         if not self._started:
             raise Unavailable("the RPC client isn't started")
-        target = self._instances.next().rpc_target
-        try:
-            yield self._stub(target)
-        except grpc.aio.AioRpcError as failure:
-            raise error_of(failure, target) from failure
+        with self._instances.lease() as instance:
+            try:
+                yield self._stub(instance)
+            except grpc.aio.AioRpcError as failure:
+                raise error_of(failure, instance.rpc_target) from failure
 
-    def _stub(self, target: str) -> StubT:
+    def _stub(self, instance: Instance) -> StubT:
+        target = instance.rpc_target
         if target not in self._connected:
             self._leave_gone()
             bounded = [*changing(_within_the_served, STREAMS), _Bounded(self._timeout_seconds)]
-            interceptors = [*_tracing(), *self._interceptors, *bounded]
+            elsewhere = [Elsewhere(self.failover, instance, self._stub, self._timeout_seconds)]
+            interceptors = [
+                *(elsewhere if self._has_failover else ()),  # outermost: each attempt has a span of its own
+                *_tracing(),
+                *self._interceptors,
+                *bounded,
+            ]
             channel = grpc.aio.insecure_channel(target, options=self._options, interceptors=interceptors)
             self._connected[target] = (channel, self._stub_type(channel))
         return self._connected[target][1]

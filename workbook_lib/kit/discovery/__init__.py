@@ -1,0 +1,27 @@
+"""Finding a service's instances, choosing one of them per call, and another when it fails.
+
+After go-kit's sd and sd/lb: a subscriber follows the registry, a balancer chooses, a retry chooses again.
+"""
+
+from workbook_lib.kit.discovery.balancers import LeastOutstanding, RoundRobin
+from workbook_lib.kit.discovery.budget import RetryBudget
+from workbook_lib.kit.discovery.directory import Directory
+from workbook_lib.kit.discovery.failover import Failover
+from workbook_lib.kit.discovery.instances import Instances, NoInstances, StaticInstances, in_turn
+from workbook_lib.kit.discovery.memory import EndpointMemory, Remembered
+from workbook_lib.kit.discovery.subscriber import Subscriber
+
+__all__ = [
+    "Directory",
+    "EndpointMemory",
+    "Failover",
+    "Instances",
+    "LeastOutstanding",
+    "NoInstances",
+    "Remembered",
+    "RetryBudget",
+    "RoundRobin",
+    "StaticInstances",
+    "Subscriber",
+    "in_turn",
+]

@@ -1,0 +1,107 @@
+"""A call that fails at one instance goes to another."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from workbook_lib.kit.backoff import Backoff
+from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
+from workbook_lib.kit.consul import Instance
+from workbook_lib.kit.discovery.budget import RetryBudget
+from workbook_lib.kit.discovery.instances import Instances
+from workbook_lib.kit.errors import ServiceError
+from workbook_lib.kit.logs import get_logger
+
+if TYPE_CHECKING:
+    from workbook_lib.kit.breaker import Breakers
+
+__all__ = ["Failover"]
+
+T = TypeVar("T")
+
+FIRST_PAUSE_SECONDS: Final = 0.025
+LONGEST_PAUSE_SECONDS: Final = 1.0
+
+_log = get_logger(__name__)
+
+
+class Failover:
+    """Calls the instance that the balancer gives, and another one when that fails.
+
+    At most `retries` times a call, as far as `budget` allows (by default a `RetryBudget` of its own). No
+    instance is tried twice while another is there; when all were tried, it starts over after a pause. With
+    `breakers` each instance has one, named `<service>@<instance id>`: an instance whose breaker rejects the
+    call is passed over, which costs no retry, since nothing was sent.
+    """
+
+    def __init__(
+        self,
+        instances: Instances,
+        *,
+        retries: int = 0,
+        budget: RetryBudget | None = None,
+        breakers: "Breakers | None" = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        if retries < 0:
+            raise ValueError("retries may not be negative")
+        self.retried = 0
+        """How many calls were sent once more, so far."""
+        self._instances = instances
+        self._retries = retries
+        self._budget = budget or RetryBudget(clock=clock)
+        self._breakers = breakers
+        self._clock = clock
+
+    async def call(
+        self,
+        attempt: Callable[[Instance], Awaitable[T]],
+        repeatable: Callable[[ServiceError], bool],
+        *,
+        first: Instance | None = None,
+        deadline: float | None = None,
+    ) -> T:
+        """What `attempt` returns for one of the instances; `first` is tried before the balancer is asked.
+
+        Raises the last error: when `repeatable` says that it can't be helped by another instance, when the
+        retries or the budget are used up, after `deadline` (monotonic seconds), and when all breakers reject.
+        """
+        self._budget.deposit()
+        tried: set[str] = set()
+        left, pauses = self._retries, Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+        while True:
+            with nullcontext(first) if first else self._instances.lease(excluding=tried) as instance:
+                first = None
+                try:
+                    return await self._through_breaker(instance, attempt)
+                except ServiceError as failure:
+                    error = failure
+            tried.add(instance.id)
+            everyone = all(each.id in tried for each in self._instances.instances)
+            if self._rejected(error):
+                if everyone:
+                    raise error
+                continue
+            late = deadline is not None and self._clock.monotonic() >= deadline
+            if late or left == 0 or not repeatable(error) or not self._budget.withdraw():
+                raise error
+            left -= 1
+            self.retried += 1
+            _log.debug("tried again", failed=instance.id, cause=error.message, elsewhere=not everyone)
+            if everyone:
+                tried.clear()
+                await self._clock.sleep(pauses.next())
+
+    async def _through_breaker(self, instance: Instance, attempt: Callable[[Instance], Awaitable[T]]) -> T:
+        if self._breakers is None:
+            return await attempt(instance)
+        result: T = await self._breakers.of(f"{instance.service}@{instance.id}").call(attempt, instance)
+        return result
+
+    def _rejected(self, error: ServiceError) -> bool:
+        """Whether a breaker of ours refused, so that nothing was sent."""
+        if self._breakers is None:
+            return False
+        from workbook_lib.kit.breaker import BreakerFull, BreakerOpen
+
+        return isinstance(error, BreakerOpen | BreakerFull)
