@@ -1,4 +1,4 @@
-"""Tracing by OpenTelemetry: one provider for the process, W3C Trace Context and Baggage, OTLP over HTTP.
+"""Tracing by OpenTelemetry: one provider for the process, context in headers and messages, OTLP over HTTP.
 
 Spans exist from the start, so that an error always carries a trace id; `configure` gives them a service and a
 destination.
@@ -9,18 +9,18 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import propagate, trace
-from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanKind
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
 from workbook_lib.kit.otlp import OtlpBatchProcessor
 from workbook_lib.kit.spans import start_light_span
+from workbook_lib.kit.trace_context import Baggage, TraceContext, combined
 
 if TYPE_CHECKING:
     import httpx2
@@ -43,7 +43,7 @@ __all__ = [
 
 _SCOPE = "workbook_lib.kit"
 
-_propagator = CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()])
+_propagator = CompositePropagator([TraceContext(), Baggage()])
 
 
 class _Provider(trace.TracerProvider):
@@ -114,14 +114,20 @@ class Telemetry:
         return self._export is None or self._export.close(timeout_seconds)
 
 
-def configure(service: str, instance: str, otlp_endpoint: str | None) -> Telemetry:
+def configure(
+    service: str, instance: str, otlp_endpoint: str | None, *, sample_ratio: float = 1.0
+) -> Telemetry:
     """Send this process's spans as `service` to a collector's OTLP/HTTP base URL, such as http://127.0.0.1:4318.
 
-    Without an endpoint spans exist and go nowhere. Configuring again, as a cell run twice does, replaces what
-    was. Raises ValueError for an endpoint that is no such URL.
+    Without an endpoint spans exist and go nowhere. Of the traces that begin here the share `sample_ratio` is
+    recorded, by the trace's id, so that everybody with the same ratio would decide alike; who continues a
+    trace follows its caller's decision. At 1.0 OpenTelemetry's own variable OTEL_TRACES_SAMPLER counts.
+    Configuring again, as a cell run twice does, replaces what was. Raises ValueError for an endpoint that is
+    no such URL, and for a ratio that is none.
     """
     resource = Resource.create({"service.name": service, "service.instance.id": instance})
-    sdk = TracerProvider(resource=resource, shutdown_on_exit=False)
+    sampler = None if sample_ratio == 1.0 else ParentBased(TraceIdRatioBased(sample_ratio))
+    sdk = TracerProvider(sampler, resource, shutdown_on_exit=False)
     export = OtlpBatchProcessor(otlp_endpoint, resource) if otlp_endpoint else None
     running = Telemetry(sdk, export)
     _provider.sdk, _provider.processors = sdk, running.processors
@@ -200,7 +206,7 @@ def kafka_headers(context: Context | None = None) -> list[tuple[str, bytes]]:
 
 def context_from_kafka(headers: Iterable[tuple[str, bytes]]) -> Context:
     """The context that a Kafka record's headers bring."""
-    return extract({name.lower(): value.decode("utf-8", "replace") for name, value in headers})
+    return extract(combined((name, value.decode("utf-8", "replace")) for name, value in headers))
 
 
 def instrument_http(client: "httpx2.AsyncClient") -> None:

@@ -10,10 +10,9 @@ from opentelemetry.util.types import AttributeValue
 
 from workbook_lib.kit import telemetry
 from workbook_lib.kit.messaging.model import MessagingError, Position
+from workbook_lib.kit.trace_context import PROPAGATION_HEADERS
 
 __all__ = ["Sending", "passing_headers", "span_attributes", "unsampled"]
-
-_TRACE = ("traceparent", "tracestate", "baggage")
 
 
 def span_attributes(operation: str, topic: str, key: str | None) -> dict[str, AttributeValue]:
@@ -60,7 +59,9 @@ class Sending:
         self._span = telemetry.start_message_span(f"send {topic}", parent, SpanKind.PRODUCER, attributes)
         if carried and not stored:
             return
-        self.headers = [(name, value) for name, value in self.headers if name not in _TRACE]
+        self.headers = [
+            (name, value) for name, value in self.headers if name.lower() not in PROPAGATION_HEADERS
+        ]
         self.headers += telemetry.kafka_headers(trace.set_span_in_context(self._span, parent))
 
     def sent(self, position: Position) -> None:
@@ -77,7 +78,7 @@ class Sending:
 
 
 def _carries_trace(headers: Iterable[tuple[str, bytes]]) -> bool:
-    return any(name == "traceparent" for name, _ in headers)
+    return any(name.lower() == "traceparent" for name, _ in headers)
 
 
 def unsampled() -> Context:

@@ -12,6 +12,7 @@ from opentelemetry.instrumentation.grpc import aio_server_interceptor
 
 from workbook_lib.kit import telemetry
 from workbook_lib.kit.rpc.interception import CleanEnds
+from workbook_lib.kit.rpc.propagation import CombinedHeaders
 from workbook_lib.kit.rpc.serving import UniformErrors
 
 __all__ = ["RpcServer"]
@@ -53,7 +54,7 @@ class RpcServer:
         if self._server is not None:
             return
         tracing = aio_server_interceptor(telemetry.provider(), _not_grpcs_own)  # type: ignore[no-untyped-call]
-        interceptors = [CleanEnds(), tracing, UniformErrors(), *self._interceptors]
+        interceptors = [CleanEnds(), CombinedHeaders(), tracing, UniformErrors(), *self._interceptors]
         # Without this option a second server would share the port in silence and take half the calls.
         server = grpc.aio.server(interceptors=interceptors, options=[("grpc.so_reuseport", 0)])
         for add_to_server, servicer, _ in self._services:

@@ -15,10 +15,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from workbook_lib.kit import telemetry
 from workbook_lib.kit.service.requests import OPERATIONAL_PATHS, Answered
 from workbook_lib.kit.service.routes import NO_ROUTE
+from workbook_lib.kit.trace_context import PROPAGATION_HEADERS, combined
 
 __all__ = ["ServerSpan", "end_server_span"]
 
-_PROPAGATION_HEADERS = frozenset({b"traceparent", b"tracestate", b"baggage"})
+_PROPAGATION_HEADERS = frozenset(name.encode() for name in PROPAGATION_HEADERS)
 
 
 class ServerSpan:
@@ -71,10 +72,8 @@ def end_server_span(answered: Answered) -> None:
 
 
 def _carrier(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    carrier: dict[str, str] = {}
-    for name, value in headers:
-        if name in _PROPAGATION_HEADERS:
-            text, known = value.decode("latin-1"), carrier.get(key := name.decode())
-            # Lists may go on in a further header (RFC 9110, 5.3); a second traceparent makes it malformed.
-            carrier[key] = text if known is None else f"{known},{text}"
-    return carrier
+    # Decoded only if needed: most requests at an edge bring none of them.
+    found = [
+        (name.decode(), value.decode("latin-1")) for name, value in headers if name in _PROPAGATION_HEADERS
+    ]
+    return combined(found) if found else {}
