@@ -17,7 +17,7 @@ from workbook_lib.kit.limits import (
     TokenBucket,
     WithFallback,
 )
-from workbook_lib.kit.limits.http import RateLimit, by_address, enforce
+from workbook_lib.kit.limits.http import ConcurrencyLimit, RateLimit, by_address, enforce
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.security.client_address import ForwardedClient, networks
 from workbook_lib.kit.security.cors import Cors
@@ -62,9 +62,12 @@ class Access:
         service.add_middleware(SecurityHeaders)
         if self.cors.origins:
             service.add_middleware(Cors, policy=self.cors)
-        limiter = self._limiter(Quota.read("default", self._settings.rate_limit), exact=False)
+        exact = self._settings.rate_limit_by == "sliding_window"
+        limiter = self._limiter(Quota.read("default", self._settings.rate_limit), exact=exact)
         if limiter is not None:
             service.add_middleware(RateLimit, limiter=limiter)
+        if self._settings.concurrency_limit:
+            service.add_middleware(ConcurrencyLimit, limit=self._settings.concurrency_limit)
 
     async def limit_login(self, request: Request, account: str) -> None:
         """Count one try to log in. Raises TooManyRequests.

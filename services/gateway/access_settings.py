@@ -1,6 +1,6 @@
 """Settings of who may call the gateway, from where, and how often."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -56,6 +56,12 @@ class AccessSettings(ServiceSettings):
     )
     rate_limit: QuotaText = Field(
         default="", description="requests for each caller's address, such as 600/60s; empty: no limit"
+    )
+    rate_limit_by: Literal["token_bucket", "sliding_window"] = Field(
+        default="token_bucket", description="how rate_limit counts; a token bucket lets a burst through"
+    )
+    concurrency_limit: int = Field(
+        default=0, ge=0, description="requests of one address at the same time, in each instance; 0: no limit"
     )
     login_limit: QuotaText = Field(
         default="20/60s", description="logins tried for each address, and for each account; empty: no limit"

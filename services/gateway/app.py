@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Clients", "build"]
 
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]  # Goes into the path of another request.
+_PASSED_ON = ("content-type", "location", "x-suggestions")
 
 
 class Clients(NamedTuple):
@@ -92,6 +93,10 @@ def user_routes(users: HttpClient, stock: StockCache) -> APIRouter:
     async def get_user(user_id: Name) -> Response:
         return _passed_on(await users.get(f"/users/{user_id}"))
 
+    @router.get("/{user_id}/home")
+    async def get_home(user_id: Name) -> Response:
+        return _passed_on(await users.get(f"/users/{user_id}/home"))
+
     @router.post("", status_code=201, responses=error_answers(Conflict))
     async def register(new: Annotated[JsonObject, Body()]) -> Response:
         return _passed_on(await users.post("/users", json=new))
@@ -117,7 +122,7 @@ def user_routes(users: HttpClient, stock: StockCache) -> APIRouter:
 
 
 def _passed_on(answer: httpx2.Response) -> Response:
-    kept = {name: answer.headers[name] for name in ("content-type", "location") if name in answer.headers}
+    kept = {name: answer.headers[name] for name in _PASSED_ON if name in answer.headers}
     return Response(answer.content, answer.status_code, kept)
 
 

@@ -9,14 +9,17 @@ from services.contracts import names
 from services.contracts.orders_pb2_grpc import OrderServiceStub
 from services.users.accounts import Accounts, account_routes
 from services.users.domain import NewUser, NewUserForm, User, with_id
+from services.users.home import Suggestions, home_routes
 from services.users.ordering import order_routes
 from services.users.profiles import Profiles
 from services.users.rpc import users_rpc
 from services.users.settings import UsersSettings
 from services.users.store import Base, UserStore
+from workbook_lib.kit.breaker import Breakers
 from workbook_lib.kit.cache import Cache
 from workbook_lib.kit.discovery import Directory
 from workbook_lib.kit.errors import Conflict
+from workbook_lib.kit.http import HttpClient
 from workbook_lib.kit.rpc import RpcClient
 from workbook_lib.kit.security.passwords import Passwords
 from workbook_lib.kit.service import Service, error_answers
@@ -35,6 +38,7 @@ class Clients(NamedTuple):
     """What users calls."""
 
     orders: "RpcClient[OrderServiceAsyncStub]"
+    recommendations: HttpClient
 
 
 class UserListing(BaseModel):
@@ -122,15 +126,24 @@ def build(settings: UsersSettings, clients: Clients | None = None) -> Service:
         directory = Directory(settings.consul_http_addr, token=settings.consul_token)
         service.add_resource(directory)
         orders = directory.find(names.ORDERS, settings.orders_url)
-        clients = Clients(RpcClient(orders, OrderServiceStub, timeout_seconds=settings.order_timeout_seconds))
+        likes = directory.find(names.RECOMMENDATIONS, settings.recommendations_url)
+        clients = Clients(
+            RpcClient(orders, OrderServiceStub, timeout_seconds=settings.order_timeout_seconds),
+            HttpClient(likes, timeout_seconds=settings.recommendations_timeout_seconds),
+        )
     database = Database(settings.database_url, metadata=Base.metadata)
     # Everybody can read the demo's passwords.
     demo_credentials = None if settings.environment == "prod" else settings.credentials_file
     store = UserStore(database, settings.seed_file, demo_credentials)
     profiles = Profiles(store, Cache(settings.redis_url, namespace="users"), settings.profile_ttl_seconds)
-    for resource in (clients.orders, database, store, profiles):
+    breakers = Breakers(settings.breaker)
+    service.add_breakers(breakers)
+    guarding = breakers.of(names.RECOMMENDATIONS) if settings.home_protected else None
+    suggestions = Suggestions(clients.recommendations, guarding)
+    for resource in (clients.orders, suggestions, database, store, profiles):
         service.add_resource(resource)
     service.app.include_router(user_routes(store, profiles))
+    service.app.include_router(home_routes(profiles, suggestions))
     service.app.include_router(registration_routes(store))
     service.app.include_router(order_routes(profiles, clients.orders))
     service.app.include_router(account_routes(Accounts(store, Passwords())))

@@ -42,6 +42,7 @@ from services.welcome.app import build as build_welcome
 from tests.services.fakes import InProcess, PlacedOrders, SameAnswers, Silent
 from tests.services.fuzzing import NOTHING, Fuzzed, Known, fuzz_app, fuzz_url
 from workbook_lib.kit.errors import NotFound
+from workbook_lib.kit.http import HttpClient
 from workbook_lib.kit.service import Service
 from workbook_lib.lab import Lab
 
@@ -54,7 +55,7 @@ STOCK = inventory_pb2.StockResponse(sku="mouse", name="Wireless mouse", availabl
 
 def _users(tmp: Path, redis_url: str) -> Service:
     settings = UsersSettings(database_url=f"sqlite:///{tmp}/users.db", redis_url=redis_url, grpc_port=None)
-    return users.build(settings, users.Clients(PlacedOrders()))
+    return users.build(settings, users.Clients(PlacedOrders(), HttpClient("http://127.0.0.1:1")))
 
 
 def _products(tmp: Path, _redis_url: str) -> Service:

@@ -1,5 +1,7 @@
 """What a caller over its limit is told, and who counts as one caller."""
 
+import asyncio
+
 import pytest
 from fastapi import WebSocket
 from fastapi.testclient import TestClient
@@ -8,7 +10,7 @@ from starlette.testclient import WebSocketDenialResponse
 from workbook_lib.kit.clock import ManualClock
 from workbook_lib.kit.errors import TooManyRequests
 from workbook_lib.kit.limits import Quota, TokenBucket
-from workbook_lib.kit.limits.http import RateLimit, by_address, enforce, rate_limit_headers
+from workbook_lib.kit.limits.http import ConcurrencyLimit, RateLimit, by_address, enforce, rate_limit_headers
 from workbook_lib.kit.security.client_address import ForwardedClient, networks
 from workbook_lib.kit.service import Service
 from workbook_lib.kit.settings import ServiceSettings
@@ -129,3 +131,45 @@ def test_the_handshake_of_a_websocket_counts_too():
             pass
         assert (refused.value.status_code, refused.value.json()["code"]) == (429, 42901)
         assert client.get("/").status_code == 429
+
+
+async def test_one_request_too_many_at_the_same_time_is_refused_and_places_are_given_back(calling):
+    service = Service(ServiceSettings(service="demo"), title="Demo")
+    service.add_middleware(ConcurrencyLimit, limit=2)
+    entered, leave = asyncio.Semaphore(0), asyncio.Event()
+
+    @service.app.get("/")
+    async def root() -> str:
+        entered.release()
+        await leave.wait()
+        raise TooManyRequests("of another kind")
+
+    async with calling(service) as client, asyncio.timeout(30):
+        under_way = [asyncio.create_task(client.get("/")) for _ in range(2)]
+        for _ in under_way:
+            await entered.acquire()
+        refused = await client.get("/")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert (await client.get("/health")).status_code == 200
+        under_way[0].cancel()
+        await asyncio.gather(under_way[0], return_exceptions=True)
+        leave.set()
+        await asyncio.gather(under_way[1], client.get("/"))
+        answers = await asyncio.gather(client.get("/"), client.get("/"))
+        assert [answer.json()["message"] for answer in answers] == ["of another kind"] * 2
+
+
+async def test_each_caller_has_places_of_its_own():
+    async def answer(scope, receive, send):
+        await asyncio.Event().wait()
+
+    limit = ConcurrencyLimit(answer, 1)
+    scopes = [{"type": "http", "path": "/", "client": (f"192.0.2.{number}", 1)} for number in (1, 2)]
+    tasks = [asyncio.create_task(limit(scope, None, None)) for scope in scopes]
+    await asyncio.sleep(0)
+    with pytest.raises(TooManyRequests, match="1 at the same time"):
+        await limit(scopes[0], None, None)
+    assert not any(task.done() for task in tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -76,7 +76,11 @@ async def people(tmp_path, free_port, desk):
         port=free_port(),
         grpc_port=free_port(),
     )
-    async with _listening(users.build(settings, users.Clients(RpcClient(desk, OrderServiceStub)))):
+    async with _listening(
+        users.build(
+            settings, users.Clients(RpcClient(desk, OrderServiceStub), HttpClient("http://127.0.0.1:1"))
+        )
+    ):
         yield f"http://127.0.0.1:{settings.port}"
 
 

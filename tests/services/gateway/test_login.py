@@ -1,5 +1,6 @@
 """Logging in through the gateway, before the real user service and a real Redis."""
 
+import asyncio
 import json
 from contextlib import AsyncExitStack
 
@@ -179,6 +180,26 @@ async def test_the_general_limit_is_off_unless_set(gates):
     answers = [await limited.get("/nowhere") for _ in range(8)]
     assert [answer.status_code for answer in answers] == [404] * 5 + [429] * 3
     assert answers[0].headers["ratelimit-policy"] == '"default";q=5;w=3600'
+
+
+async def test_how_the_general_limit_counts_can_be_chosen(gates):
+    """One request of four an hour: a token is back after a quarter of it, a window forgets after all of it."""
+    whole_again = {}
+    for kind in ("token_bucket", "sliding_window"):
+        edge = await gates(rate_limit="4/3600s", rate_limit_by=kind)
+        whole_again[kind] = (await edge.get("/nowhere")).headers["ratelimit"]
+    assert whole_again == {
+        "token_bucket": '"default";r=3;t=900',
+        "sliding_window": '"default";r=3;t=3600',
+    }
+
+
+async def test_so_many_requests_of_one_address_are_under_way_at_most(gates):
+    edge = await gates(concurrency_limit=1)
+    answers = await asyncio.gather(*(edge.get("/users/user123") for _ in range(5)))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert (statuses[0], statuses[-1]) == (200, 429)
+    assert (await edge.get("/users/user123")).status_code == 200
 
 
 async def test_other_origins_may_do_what_the_settings_say(gates):

@@ -10,6 +10,7 @@ from services.users.app import Clients, build
 from services.users.settings import UsersSettings
 from workbook_lib.kit import logs
 from workbook_lib.kit.discovery import StaticInstances
+from workbook_lib.kit.http import HttpClient
 from workbook_lib.kit.rpc import RpcClient
 from workbook_lib.lab.evidence import rows
 
@@ -25,7 +26,15 @@ def settings(database_url, free_port):
 
 @pytest.fixture
 def users(running, settings):
-    return running(build(settings, Clients(RpcClient(StaticInstances.at("127.0.0.1:1"), OrderServiceStub))))
+    return running(
+        build(
+            settings,
+            Clients(
+                RpcClient(StaticInstances.at("127.0.0.1:1"), OrderServiceStub),
+                HttpClient("http://127.0.0.1:1"),
+            ),
+        )
+    )
 
 
 async def verify(client, email, password):
@@ -145,7 +154,9 @@ async def test_a_refused_login_is_logged_with_who_was_meant_but_not_what_was_typ
 
 async def test_the_demos_passwords_do_not_exist_in_production(running, settings):
     production = settings.model_copy(update={"environment": "prod"})
-    clients = Clients(RpcClient(StaticInstances.at("127.0.0.1:1"), OrderServiceStub))
+    clients = Clients(
+        RpcClient(StaticInstances.at("127.0.0.1:1"), OrderServiceStub), HttpClient("http://127.0.0.1:1")
+    )
     async with running(build(production, clients)) as client:
         assert (await verify(client, "alice.novak@example.com", DEMO_PASSWORD)).status_code == 401
         assert (await client.get("/users/user123")).status_code == 200

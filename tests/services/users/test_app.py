@@ -11,9 +11,11 @@ from services.users.settings import UsersSettings
 from workbook_lib.kit.cache import Cache
 from workbook_lib.kit.discovery import StaticInstances
 from workbook_lib.kit.errors import Conflict
+from workbook_lib.kit.http import HttpClient
 from workbook_lib.kit.rpc import RpcClient, RpcServer
 
 NO_REDIS = "redis://127.0.0.1:1/0"
+NOBODY = "http://127.0.0.1:1"
 
 
 class Orders(orders_pb2_grpc.OrderServiceServicer):
@@ -62,7 +64,7 @@ def settings(database_url, free_port):
 
 @pytest.fixture
 async def users(running, settings, orders):
-    async with running(build(settings, Clients(orders))) as client:
+    async with running(build(settings, Clients(orders, HttpClient(NOBODY)))) as client:
         yield client
 
 
@@ -218,7 +220,7 @@ async def test_a_profile_comes_from_the_database_once_and_then_from_the_cache(
     await cache.start()
     await cache.delete("user123")
     settings = UsersSettings(database_url=database_url, grpc_port=free_port(), redis_url=redis_url)
-    async with running(build(settings, Clients(orders))) as users:
+    async with running(build(settings, Clients(orders, HttpClient(NOBODY)))) as users:
         answers = [(await users.get("/users/user123")).json() for _ in range(3)]
     await cache.delete("user123")
     await cache.stop()

@@ -15,10 +15,12 @@ from services.users.settings import UsersSettings
 from workbook_lib.kit import failpoints
 from workbook_lib.kit.discovery import StaticInstances
 from workbook_lib.kit.errors import Forbidden, InvalidRequest, NotFound, Unauthenticated
+from workbook_lib.kit.http import HttpClient
 from workbook_lib.kit.rpc import REQUEST_ID, RpcClient, sending_bearer, service_config
 
 TOKEN = SecretStr("for-operators")
 NO_REDIS = "redis://127.0.0.1:1/0"
+NOBODY = "http://127.0.0.1:1"
 SERVICE = users_pb2.DESCRIPTOR.services_by_name["UserService"]
 
 
@@ -33,7 +35,7 @@ def settings(database_url, free_port):
 async def users(running, settings):
     """The service's HTTP side; its gRPC side is at `settings.grpc_port`."""
     nobody = RpcClient(StaticInstances.at("127.0.0.1:1"), orders_pb2_grpc.OrderServiceStub)
-    async with running(build(settings, Clients(nobody))) as client:
+    async with running(build(settings, Clients(nobody, HttpClient(NOBODY)))) as client:
         yield client
 
 
@@ -179,7 +181,10 @@ async def test_only_operators_import_and_a_refused_stream_stores_nothing(users, 
 async def test_a_service_without_an_operator_token_imports_from_nobody(running, database_url, free_port):
     closed = UsersSettings(database_url=database_url, grpc_port=free_port(), redis_url=NO_REDIS)
     nobody = RpcClient(StaticInstances.at("127.0.0.1:1"), orders_pb2_grpc.OrderServiceStub)
-    async with running(build(closed, Clients(nobody))), _calling(closed) as client:
+    async with (
+        running(build(closed, Clients(nobody, HttpClient(NOBODY)))),
+        _calling(closed) as client,
+    ):
         with pytest.raises(Forbidden):
             await _import(client, _rows(1))
 

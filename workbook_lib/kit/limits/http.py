@@ -1,4 +1,4 @@
-"""Limits on HTTP requests: 429 with Retry-After, and the RateLimit headers on every answer.
+"""Limits on HTTP requests: 429 with Retry-After; of a rate also the RateLimit headers on every answer.
 
 Headers: draft-ietf-httpapi-ratelimit-headers-11; Retry-After: RFC 9110, 10.2.3.
 """
@@ -11,9 +11,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workbook_lib.kit.errors import TooManyRequests
+from workbook_lib.kit.limits.concurrency import Concurrency
 from workbook_lib.kit.limits.model import Decision, Limiter
 
-__all__ = ["RateLimit", "by_address", "enforce", "rate_limit_headers"]
+__all__ = ["ConcurrencyLimit", "RateLimit", "by_address", "enforce", "rate_limit_headers"]
 
 _EXEMPT_PATHS = frozenset({"/health", "/metrics"})  # an overloaded instance must not look like a dead one
 
@@ -77,3 +78,23 @@ class RateLimit:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+class ConcurrencyLimit:
+    """ASGI middleware: so many requests of each caller at the same time, by default of each address.
+
+    Unlike a rate it needs no guess at what the service can bear: when answers take longer, fewer get in.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, key: Callable[[Scope], str] = by_address) -> None:
+        self._app = app
+        self._limit = Concurrency(limit)
+        self._key = key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on if its caller has a place left; a WebSocket takes none, as it may stay long."""
+        if scope["type"] != "http" or scope["path"] in _EXEMPT_PATHS:
+            await self._app(scope, receive, send)
+            return
+        async with self._limit.hold(self._key(scope)):
+            await self._app(scope, receive, send)

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -20,6 +20,9 @@ from workbook_lib.kit.service.routes import RouteTemplates
 from workbook_lib.kit.service.tracing import ServerSpan, end_server_span
 from workbook_lib.kit.service.websockets import WebSocketEdge, WebSockets
 from workbook_lib.kit.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from workbook_lib.kit.breaker import Breakers
 
 __all__ = ["Service"]
 
@@ -83,7 +86,7 @@ class Service:
             in_flight=self.metrics.in_flight,
             observers=[AccessLog().observe, self.metrics.observe, end_server_span],
         )
-        app.add_middleware(ServerSpan)
+        app.add_middleware(ServerSpan, trust_baggage=self.settings.trust_baggage)
 
     def add_middleware(self, kind: Callable[..., ASGIApp], **options: object) -> None:
         """Wrap the routes in `kind(app, **options)`, a pure ASGI middleware; the first one added runs first.
@@ -101,6 +104,17 @@ class Service:
     def add_resource(self, resource: Resource, name: str | None = None) -> None:
         """Own `resource`: started in the order added, stopped in reverse. `name` is how /health calls it."""
         self._resources.add(resource, name)
+
+    def add_breakers(self, breakers: "Breakers") -> None:
+        """Show `breakers` in /metrics and, to operators, under /debug/breakers. Once a service."""
+        from workbook_lib.kit.breaker import BreakerMetrics  # which knows clients that few services have
+
+        self.metrics.registry.register(BreakerMetrics(breakers))
+        if self.settings.operator_token:
+            from workbook_lib.kit.security.operators import OperatorGuard
+            from workbook_lib.kit.service.breaker_routes import breaker_routes
+
+            self.app.include_router(breaker_routes(OperatorGuard(self.settings.operator_token), breakers))
 
     def add_rpc(self, server: Resource) -> None:
         """Serve gRPC beside HTTP, from when all resources are started."""

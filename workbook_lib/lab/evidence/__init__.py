@@ -1,5 +1,6 @@
 """Evidence from the running system: traces from Jaeger, Consul instances, Kafka offsets, database rows."""
 
+from workbook_lib.lab.evidence.breakers import BreakerReport, breakers
 from workbook_lib.lab.evidence.database import rows
 from workbook_lib.lab.evidence.graph import Edge, NodeKind, assert_edges, service_edges
 from workbook_lib.lab.evidence.groups import Group, GroupSample, GroupWatch, Member, group_members
@@ -29,6 +30,7 @@ from workbook_lib.lab.evidence.transitions import Transition, saga_transitions
 
 __all__ = [
     "AttributeValue",
+    "BreakerReport",
     "CaseResult",
     "Edge",
     "EvidenceError",
@@ -58,6 +60,7 @@ __all__ = [
     "Trace",
     "Transition",
     "assert_edges",
+    "breakers",
     "check_history",
     "eventually",
     "group_lag",
