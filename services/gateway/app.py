@@ -21,6 +21,7 @@ from services.gateway.products import product_routes
 from services.gateway.rooms import add_rooms
 from services.gateway.settings import GatewaySettings
 from services.gateway.stock import StockCache, stock_routes
+from services.gateway.tenants import TenantKeys
 from services.gateway.transcoded import contract_routes
 from services.gateway.uploads import add_uploads
 from workbook_lib.kit.discovery import Directory
@@ -197,6 +198,7 @@ def build(
         service.add_resource(client)
     access = Access(settings)
     access.guard(service)
+    service.add_middleware(TenantKeys, tenants=settings.tenant_keys)
     service.add_resource(access)
     if settings.gzip_minimum_bytes:
         service.add_middleware(Compression, minimum_bytes=settings.gzip_minimum_bytes)

@@ -1,12 +1,14 @@
 """Settings of the gateway."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.contracts import names
 from services.gateway.access_settings import AccessSettings
+from services.gateway.tenants import check_tenant_keys
 from workbook_lib.kit.settings import WithRedis
 
 __all__ = ["GatewaySettings"]
@@ -21,6 +23,12 @@ class GatewaySettings(AccessSettings, WithRedis):
 
     service: str = names.GATEWAY
     port: int = 8080
+    trust_baggage: bool = Field(
+        default=False, description="take over callers' baggage, such as the tenant: never from the internet"
+    )
+    tenant_keys: Annotated[dict[str, str], AfterValidator(check_tenant_keys)] = Field(
+        default={}, description="tenants by the SHA-256 of their API key (X-Api-Key), a JSON object"
+    )
     users_url: str = Field(default="http://127.0.0.1:8081", description="users' base URL, without Consul")
     orders_url: str = Field(default="127.0.0.1:50052", description="orders' gRPC address, without Consul")
     inventory_url: str = Field(

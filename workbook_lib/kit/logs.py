@@ -1,5 +1,7 @@
 """Logs as JSON lines on standard output, each with time, level, event, service, instance and trace_id.
 
+A line that is written on behalf of a tenant names it too.
+
 What the levels mean here:
 
     ERROR    a fault of the service, or something that it depends on failed: somebody should look
@@ -19,6 +21,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 from workbook_lib.kit import telemetry
 from workbook_lib.kit.clock import SYSTEM_CLOCK
+from workbook_lib.kit.tenant import current_tenant
 
 __all__ = ["configure", "get_logger"]
 
@@ -86,6 +89,7 @@ def _frame(service: str, instance: str) -> Frame:
     """Puts what every line has around what it says."""
 
     def frame(logger: _Output, method: str, event: EventDict) -> EventDict:
+        tenant = current_tenant()
         return {
             "time": SYSTEM_CLOCK.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": "error" if method == "exception" else method,
@@ -94,6 +98,7 @@ def _frame(service: str, instance: str) -> Frame:
             "instance": instance,
             "logger": logger.name,
             "trace_id": telemetry.current_trace_id(),
+            **({"tenant": tenant} if tenant else {}),
             **event,
         }
 

@@ -20,6 +20,7 @@ from opentelemetry.util.types import AttributeValue
 
 from workbook_lib.kit.otlp import OtlpBatchProcessor
 from workbook_lib.kit.spans import start_light_span
+from workbook_lib.kit.tenant import TENANT_ATTRIBUTE, TenantOnSpans, current_tenant
 from workbook_lib.kit.trace_context import Baggage, TraceContext, combined
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def configure(
     resource = Resource.create({"service.name": service, "service.instance.id": instance})
     sampler = None if sample_ratio == 1.0 else ParentBased(TraceIdRatioBased(sample_ratio))
     sdk = TracerProvider(sampler, resource, shutdown_on_exit=False)
+    sdk.add_span_processor(TenantOnSpans())
     export = OtlpBatchProcessor(otlp_endpoint, resource) if otlp_endpoint else None
     running = Telemetry(sdk, export)
     _provider.sdk, _provider.processors = sdk, running.processors
@@ -170,6 +172,8 @@ def is_recording() -> bool:
 def _start_light_span(
     name: str, parent: Context, kind: SpanKind, attributes: dict[str, AttributeValue]
 ) -> trace.Span:
+    if tenant := current_tenant(parent):
+        attributes[TENANT_ATTRIBUTE] = tenant
     return start_light_span(
         name,
         parent,

@@ -212,7 +212,9 @@ def main(settings_type: type[SettingsT], build: Callable[[SettingsT], Service]) 
         form=settings.log_format,
     )
     failpoints.arm_all(settings.failpoints or "")
-    tracing = telemetry.configure(settings.service, settings.instance, settings.otlp_endpoint)
+    tracing = telemetry.configure(
+        settings.service, settings.instance, settings.otlp_endpoint, sample_ratio=settings.trace_ratio
+    )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(build(settings)))

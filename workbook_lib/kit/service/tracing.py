@@ -23,10 +23,14 @@ _PROPAGATION_HEADERS = frozenset(name.encode() for name in PROPAGATION_HEADERS)
 
 
 class ServerSpan:
-    """ASGI middleware: what is inside it, the answering of errors too, is in the request's span."""
+    """ASGI middleware: what is inside it, the answering of errors too, is in the request's span.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Baggage is left aside unless it is trusted: whoever can reach an edge could name any tenant by it.
+    """
+
+    def __init__(self, app: ASGIApp, *, trust_baggage: bool = True) -> None:
         self._app = app
+        self._trust_baggage = trust_baggage
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Open the span and pass the request on; `end_server_span` ends it with the answer."""
@@ -34,6 +38,8 @@ class ServerSpan:
             await self._app(scope, receive, send)
             return
         carrier = _carrier(scope["headers"])
+        if not self._trust_baggage:
+            carrier.pop("baggage", None)
         parent = telemetry.extract(carrier) if carrier else Context()
         address, port = scope.get("server") or ("", 0)
         method = scope.get("method", "GET")  # a WebSocket's handshake

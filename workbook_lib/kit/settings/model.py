@@ -43,6 +43,7 @@ _SHARED_VARIABLES: Mapping[str, str] = {
     "consul_http_addr": "CONSUL_HTTP_ADDR",
     "consul_http_token": "CONSUL_HTTP_TOKEN",
     "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "trace_ratio": "TRACE_RATIO",
     "operator_token": "OPERATOR_TOKEN",
     "failpoints": "SERVICE_FAILPOINTS",
     "check_interval_seconds": "CHECK_INTERVAL_SECONDS",
@@ -97,6 +98,12 @@ class ServiceSettings(BaseSettings):
     )
     otlp_endpoint: str | None = Field(
         default=None, description="OTLP/HTTP base URL for spans; none: keep them"
+    )
+    trace_ratio: float = Field(
+        default=1.0, ge=0, le=1, description="share of the traces that begin here which is recorded"
+    )
+    trust_baggage: bool = Field(
+        default=True, description="take over callers' baggage, such as the tenant; not at an edge"
     )
     check_interval_seconds: float = Field(default=10, ge=1, description="how often Consul asks for /health")
     stop_grace_seconds: float = Field(
