@@ -2,12 +2,15 @@
 
 from workbook_lib.lab.show.assignment import assignment
 from workbook_lib.lab.show.boundaries import boundaries
+from workbook_lib.lab.show.breaker import breaker_timeline
+from workbook_lib.lab.show.bursts import bursts
 from workbook_lib.lab.show.charts import bars, latency_histogram, timeline
 from workbook_lib.lab.show.code import source
 from workbook_lib.lab.show.flame import flame_graph
 from workbook_lib.lab.show.lines import curves
 from workbook_lib.lab.show.output import Picture, Shown
-from workbook_lib.lab.show.pages import web_page
+from workbook_lib.lab.show.pages import consul_ui, web_page
+from workbook_lib.lab.show.pile_up import pile_up
 from workbook_lib.lab.show.rates import rates
 from workbook_lib.lab.show.records import log_lines, tree
 from workbook_lib.lab.show.servicemap import service_map
@@ -22,10 +25,14 @@ __all__ = [
     "assignment",
     "bars",
     "boundaries",
+    "breaker_timeline",
+    "bursts",
+    "consul_ui",
     "curves",
     "flame_graph",
     "latency_histogram",
     "log_lines",
+    "pile_up",
     "rates",
     "service_map",
     "source",

@@ -10,7 +10,7 @@ from workbook_lib.lab.show.output import Picture
 from workbook_lib.lab.show.palette import ALARM, INK, MUTED, colours_of, new_figure, plain_axes, tint
 from workbook_lib.lab.traffic import LoadResult
 
-__all__ = ["rates"]
+__all__ = ["layers_of", "rates"]
 
 STEP_SECONDS: Final = 0.5
 FAILED: Final = "failed"
@@ -24,23 +24,14 @@ def rates(result: LoadResult, *, title: str = "Answers per second") -> Picture:
     """
     if not result.timeline:
         raise ValueError("no request was sent: there is nothing to draw")
-    steps = max(1, int(max(sample.start_seconds for sample in result.timeline) / STEP_SECONDS))
-    layers: dict[str, list[float]] = {}
-    for sample in result.timeline:
-        place = int(sample.start_seconds / STEP_SECONDS)
-        name = (sample.label or "answered") if sample.ok else FAILED
-        layer = layers.setdefault(name, [0.0] * steps)
-        if place < steps:
-            layer[place] += 1 / STEP_SECONDS
-    names = sorted(layers, key=lambda name: name == FAILED)  # in the order of their first answers
-    colours = colours_of(name for name in names if name != FAILED) | {FAILED: ALARM}
+    layers, colours = layers_of(result, STEP_SECONDS)
+    names = list(layers)
     figure = new_figure(2.6)
     axes = figure.add_axes((0.075, 0.15, 0.905, 0.62))
     plain_axes(axes, grid="y")
-    starts = [step * STEP_SECONDS for step in range(steps)]
-    drawn = [layers[name] for name in names]
+    starts = [step * STEP_SECONDS for step in range(len(layers[names[0]]))]
     fills = [tint(colours[name], 0.75) for name in names]
-    axes.stackplot(starts, drawn, labels=names, colors=fills, step="post")
+    axes.stackplot(starts, list(layers.values()), labels=names, colors=fills, step="post")
     axes.set_xlim(0, max(starts[-1], STEP_SECONDS))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} s")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(names), frameon=False, fontsize=8)
@@ -48,6 +39,23 @@ def rates(result: LoadResult, *, title: str = "Answers per second") -> Picture:
     facts = f"{result.requests:,} requests, {result.failures:,} failed"
     figure.text(0.98, 0.92, facts, fontsize=8, color=MUTED, ha="right", va="center")
     return Picture(figure, _text(result, names, facts))
+
+
+def layers_of(result: LoadResult, step_seconds: float) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Answers a second in each step, by label in the order of their first answers, and their colours.
+
+    What failed is the last layer; an unfinished last step is left out.
+    """
+    steps = max(1, int(max(sample.start_seconds for sample in result.timeline) / step_seconds))
+    layers: dict[str, list[float]] = {}
+    for sample in result.timeline:
+        place = int(sample.start_seconds / step_seconds)
+        name = (sample.label or "answered") if sample.ok else FAILED
+        layer = layers.setdefault(name, [0.0] * steps)
+        if place < steps:
+            layer[place] += 1 / step_seconds
+    ordered = {name: layers[name] for name in sorted(layers, key=lambda name: name == FAILED)}
+    return ordered, colours_of(name for name in ordered if name != FAILED) | {FAILED: ALARM}
 
 
 def _text(result: LoadResult, names: Sequence[str], facts: str) -> str:
