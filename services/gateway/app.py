@@ -175,12 +175,12 @@ def connect(settings: GatewaySettings, directory: Directory) -> Clients:
     orders = directory.find(names.ORDERS, settings.orders_url)
     inventory = directory.find(names.INVENTORY, settings.inventory_url)
     products = directory.find(names.PRODUCTS, settings.products_url)
-    timeout = settings.timeout_seconds
+    timeout, retries = settings.timeout_seconds, settings.retries
     return Clients(
-        HttpClient(users, timeout_seconds=timeout),
-        RpcClient(orders, OrderServiceStub, timeout_seconds=timeout),
-        RpcClient(inventory, InventoryServiceStub, timeout_seconds=timeout),
-        HttpClient(products, timeout_seconds=timeout),
+        HttpClient(users, timeout_seconds=timeout, retries=retries),
+        RpcClient(orders, OrderServiceStub, timeout_seconds=timeout, retries=retries),
+        RpcClient(inventory, InventoryServiceStub, timeout_seconds=timeout, retries=retries),
+        HttpClient(products, timeout_seconds=timeout, retries=retries),
     )
 
 

@@ -51,6 +51,11 @@ class GatewaySettings(AccessSettings, WithRedis):
         default=None, description="Kafka brokers that activities are sent to; none: they are refused"
     )
     timeout_seconds: float = Field(default=3.0, gt=0, description="deadline of each call to a service behind")
+    retries: int = Field(
+        default=1,
+        ge=0,
+        description="how often a call that failed at one instance is sent to another, if it may be repeated",
+    )
     gzip_minimum_bytes: int = Field(
         default=1024, ge=0, description="least answer that is compressed; 0: none"
     )

@@ -183,7 +183,7 @@ async def test_the_general_limit_is_off_unless_set(gates):
 
 
 async def test_how_the_general_limit_counts_can_be_chosen(gates):
-    """One request of four an hour: a token is back after a quarter of it, a window forgets after all of it."""
+    """One of four an hour: its token is back after a quarter of it, a window forgets it after all of it."""
     whole_again = {}
     for kind in ("token_bucket", "sliding_window"):
         edge = await gates(rate_limit="4/3600s", rate_limit_by=kind)
