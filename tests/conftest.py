@@ -72,6 +72,13 @@ def consul_url(session_lab: Lab) -> str:
 
 
 @pytest.fixture(scope="session")
+def consul_dns_address(session_lab: Lab) -> str:
+    """host:port of that Consul's DNS server; tests that need it are skipped where it isn't told."""
+    address = _environment(session_lab, "consul").get("CONSUL_DNS_ADDR")
+    return address or pytest.skip("CONSUL_DNS_ADDR isn't set beside CONSUL_HTTP_ADDR")
+
+
+@pytest.fixture(scope="session")
 def redis_url(session_lab: Lab) -> str:
     """The URL of a Redis."""
     return _environment(session_lab, "redis")["REDIS_URL"]

@@ -23,6 +23,7 @@ TAUGHT = {
     *(
         "aiohttp",
         "aiokafka",
+        "dns",
         "fastapi",
         "google",
         "grpc",

@@ -109,7 +109,7 @@ async def test_jaeger_answers_queries_and_takes_spans(jaeger):
 
 
 async def test_consul_has_its_web_pages(consul_url):
-    status, page = await http_get(f"{consul_url}/ui/")
+    status, page = await http_get(consul_url)
     assert status == 200
     assert b"Consul" in page
 

@@ -37,9 +37,10 @@ def test_title_and_address_are_escaped():
     assert "<b>" not in show.web_page("http://127.0.0.1:1/?<b>", "<b>")._repr_html_()
 
 
-@pytest.fixture
-def jupyter(tmp_path):
-    """The address of a Jupyter server of the test's own, with the extensions that the workbook installs."""
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory):
+    """The address of a Jupyter server of these tests' own, with the extensions that the workbook installs."""
+    folder = tmp_path_factory.mktemp("jupyter")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -47,7 +48,7 @@ def jupyter(tmp_path):
         "ip": "127.0.0.1",
         "port": port,
         "base_url": PREFIX,
-        "root_dir": tmp_path,
+        "root_dir": folder,
         "open_browser": False,
     }
     command = [
@@ -58,8 +59,8 @@ def jupyter(tmp_path):
         "--IdentityProvider.token=jupyter-test",
     ]
     command += [f"--ServerApp.{name}={value}" for name, value in options.items()]
-    with (tmp_path / "jupyter.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
+    with (folder / "jupyter.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
         yield _answering(f"http://127.0.0.1:{port}", process)
     finally:
@@ -94,3 +95,29 @@ async def test_swagger_ui_and_all_its_files_come_through_jupyter(jupyter, tmp_pa
     assert {"docs/swagger-ui-bundle.js", "docs/swagger-ui.css", "openapi.json"} <= answers.keys()
     assert {part: answer.status_code for part, answer in answers.items()} == dict.fromkeys(answers, 200)
     assert answers["openapi.json"].json()["openapi"].startswith("3.")
+
+
+def test_a_page_that_knows_its_path_behind_jupyter_is_asked_for_there():
+    shown = show.web_page("http://127.0.0.1:8500/proxy/absolute/8500/ui/")
+    assert links(shown)[0] == "/proxy/absolute/8500/ui/"
+
+
+async def test_consuls_ui_its_files_and_what_it_asks_come_through_jupyter(jupyter, tmp_path, monkeypatch):
+    """The UI asks for /v1/… by a script that adds the way to Consul: here that way is gone."""
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", PREFIX)
+    async with Lab("pages", root=tmp_path) as lab:
+        await lab.start("consul")
+        through, direct = dict.fromkeys(links(show.consul_ui(lab["consul"].url)))
+        port = lab["consul"].port()
+        with httpx2.Client(headers=TOKEN, timeout=10) as browser:
+            page = urljoin(jupyter, through)
+            html = browser.get(page).text
+            parts = re.findall(r'(?:src|href)="([^"]+)"', html)
+            answers = {urljoin(page, part): browser.get(urljoin(page, part)) for part in parts}
+            script = answers[urljoin(page, next(part for part in parts if "compiled" in part))].text
+            leader = browser.get(urljoin(page, f"{PREFIX}proxy/{port}/v1/status/leader"))
+            assert browser.get(direct).text == html
+    assert len(answers) > 10
+    assert {answer.status_code for answer in answers.values()} == {200}
+    assert "`${before}/proxy/${port}${url}`" in script
+    assert leader.json().startswith("127.0.0.1:")

@@ -10,6 +10,7 @@ from workbook_lib.kit.consul.model import (
     KeyValue,
     Registration,
 )
+from workbook_lib.kit.consul.registering import registered
 from workbook_lib.kit.consul.watch import watch
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "Instance",
     "KeyValue",
     "Registration",
+    "registered",
     "watch",
 ]

@@ -1,6 +1,8 @@
 """The client of one Consul agent."""
 
-from collections.abc import AsyncGenerator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -18,6 +20,7 @@ from workbook_lib.kit.consul.model import (
     KeyValue,
     Registration,
     go_duration,
+    status_of,
 )
 from workbook_lib.kit.consul.watch import WAIT_SECONDS, watch
 from workbook_lib.kit.http import trusted
@@ -31,8 +34,8 @@ class Consul:
     `token` is an ACL token's secret (CONSUL_HTTP_TOKEN); what it isn't allowed raises `ConsulDenied`.
 
     Every call ends within `timeout_seconds`, blocking queries within their wait, Consul's jitter and that,
-    and raises `ConsulError` otherwise. Use it as `async with`, or stop it when done; the connections are
-    opened by the first call.
+    and raises `ConsulError` otherwise, and for an answer that Consul never gives. Use it as `async with`, or
+    stop it when done; the connections are opened by the first call.
     """
 
     def __init__(
@@ -71,6 +74,11 @@ class Consul:
             "PUT", f"/v1/agent/service/deregister/{quote(instance_id, safe='')}", missing_ok=True
         )
 
+    async def is_registered(self, instance_id: str) -> bool:
+        """Whether this agent knows the instance: an agent that lost its memory in a restart doesn't."""
+        path = f"/v1/agent/service/{quote(instance_id, safe='')}"
+        return (await self._query(path, missing_ok=True)).value is not None
+
     async def health(
         self,
         service: str,
@@ -90,13 +98,27 @@ class Consul:
         answer = await self._query(
             f"/v1/health/service/{quote(service, safe='')}", params, index, wait_seconds, consistent
         )
-        instances = sorted(map(Instance.from_health, answer.value), key=lambda instance: instance.id)
+        with self._understanding("health"):
+            instances = sorted(map(Instance.from_health, answer.value), key=lambda instance: instance.id)
         return Answer(instances, answer.index)
+
+    async def statuses(
+        self, service: str, *, index: int = 0, wait_seconds: float = 0
+    ) -> Answer[dict[str, str]]:
+        """By id, how every registered instance of `service` is: passing, warning or critical.
+
+        An instance is as its worst check is. With an index and a wait the query blocks, as `health` does.
+        """
+        path = f"/v1/health/service/{quote(service, safe='')}"
+        answer = await self._query(path, {}, index, wait_seconds)
+        with self._understanding("health"):
+            return Answer(dict(sorted(map(status_of, answer.value))), answer.index)
 
     async def catalog(self, service: str) -> list[Instance]:
         """Every registered instance of `service`, healthy or not."""
         answer = await self._query(f"/v1/catalog/service/{quote(service, safe='')}")
-        return sorted(map(Instance.from_catalog, answer.value), key=lambda instance: instance.id)
+        with self._understanding("catalog"):
+            return sorted(map(Instance.from_catalog, answer.value), key=lambda instance: instance.id)
 
     async def services(self) -> dict[str, list[str]]:
         """The names of all registered services with their tags."""
@@ -117,7 +139,8 @@ class Consul:
     async def kv_list(self, prefix: str) -> list[KeyValue]:
         """All entries whose keys begin with `prefix`, in the order of their keys."""
         answer = await self._query(f"/v1/kv/{quote(prefix)}", {"recurse": "true"}, missing_ok=True)
-        return [KeyValue.from_json(entry) for entry in answer.value or ()]
+        with self._understanding("kv"):
+            return [KeyValue.from_json(entry) for entry in answer.value or ()]
 
     async def kv_put(self, key: str, value: str | bytes, *, cas: int | None = None) -> bool:
         """Store `value`; False tells that the check failed and nothing was stored.
@@ -142,6 +165,16 @@ class Consul:
 
         return watch(ask, wait_seconds=wait_seconds, clock=self._clock)
 
+    def watch_statuses(
+        self, service: str, *, wait_seconds: float = WAIT_SECONDS
+    ) -> AsyncGenerator[dict[str, str], None]:
+        """Follow how the instances of `service` are (`statuses`); see `watch` for when, and for failures."""
+
+        async def ask(index: int, wait: float) -> Answer[dict[str, str]]:
+            return await self.statuses(service, index=index, wait_seconds=wait)
+
+        return watch(ask, wait_seconds=wait_seconds, clock=self._clock)
+
     def watch_key(
         self, key: str, *, wait_seconds: float = WAIT_SECONDS
     ) -> AsyncGenerator[KeyValue | None, None]:
@@ -158,7 +191,8 @@ class Consul:
         answer = await self._query(
             f"/v1/kv/{quote(key)}", {}, index, wait_seconds, consistent, missing_ok=True
         )
-        return Answer(KeyValue.from_json(answer.value[0]) if answer.value else None, answer.index)
+        with self._understanding("kv"):
+            return Answer(KeyValue.from_json(answer.value[0]) if answer.value else None, answer.index)
 
     async def _query(
         self,
@@ -184,8 +218,9 @@ class Consul:
                 answer = await self._request(
                     "GET", path, params=params, missing_ok=missing_ok, timeout_seconds=timeout_seconds
                 )
-        value = None if answer.status_code == httpx2.codes.NOT_FOUND else answer.json()
-        return Answer(value, int(answer.headers.get("X-Consul-Index", 0)))
+        with self._understanding(path):
+            value = None if answer.status_code == httpx2.codes.NOT_FOUND else answer.json()
+            return Answer(value, int(answer.headers.get("X-Consul-Index", 0)))
 
     async def _request(
         self,
@@ -200,10 +235,12 @@ class Consul:
     ) -> httpx2.Response:
         limit = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         try:
-            answer = await self._connected().request(
-                method, path, params=params, json=json, content=content, timeout=limit
-            )
-        except httpx2.TimeoutException as error:
+            # httpx limits each read of an answer; one that trickles in would never end.
+            async with asyncio.timeout(limit):
+                answer = await self._connected().request(
+                    method, path, params=params, json=json, content=content, timeout=limit
+                )
+        except (httpx2.TimeoutException, TimeoutError) as error:
             raise ConsulError(f"Consul at {self.url}: no answer to {method} {path} in {limit:g} s") from error
         except httpx2.TransportError as error:
             raise ConsulError(
@@ -216,6 +253,14 @@ class Consul:
         if answer.status_code == httpx2.codes.FORBIDDEN:
             raise ConsulDenied(message, reason)
         raise ConsulError(message)
+
+    @contextmanager
+    def _understanding(self, what: str) -> Iterator[None]:
+        """Whatever answers may not be Consul: a proxy's page, say. That is one more way of being away."""
+        try:
+            yield
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ConsulError(f"Consul at {self.url}: answer to {what} not understood: {error!r}") from error
 
     def _connected(self) -> httpx2.AsyncClient:
         if self._client is None:

@@ -166,6 +166,16 @@ class KeyValue:
         return cls(entry["Key"], base64.b64decode(entry["Value"] or ""), entry["ModifyIndex"])
 
 
+STATUSES = ("passing", "warning", "critical")
+"""Of a check, from good to bad."""
+
+
+def status_of(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """Of an entry of /v1/health/service: the instance's id, and the worst status of its checks."""
+    statuses = [check["Status"] for check in entry["Checks"]]
+    return entry["Service"]["ID"], max(statuses, key=STATUSES.index, default="passing")
+
+
 def go_duration(seconds: float) -> str:
     """Seconds in the notation that Consul reads, with milliseconds kept."""
     return f"{seconds:.3f}s"

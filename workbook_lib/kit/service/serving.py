@@ -14,7 +14,6 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import WebSocketRoute
 
 from workbook_lib.kit import failpoints, logs, telemetry
-from workbook_lib.kit.errors import Unavailable
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.process import raise_file_limit
 from workbook_lib.kit.service.app import Service
@@ -163,7 +162,7 @@ async def _registered(settings: ServiceSettings) -> AsyncIterator[None]:
         yield
         return
     # Imported where it is needed: its HTTP client is a good part of a small service's start.
-    from workbook_lib.kit.consul import Consul, HttpCheck, Registration
+    from workbook_lib.kit.consul import Consul, HttpCheck, Registration, registered
 
     registration = Registration(
         id=settings.instance,
@@ -177,20 +176,13 @@ async def _registered(settings: ServiceSettings) -> AsyncIterator[None]:
             passing_at_first=True,  # it is listening, and its resources have started
         ),
     )
-    async with Consul(
-        settings.consul_http_addr, token=settings.consul_token, timeout_seconds=_CONSUL_SECONDS
-    ) as consul:
-        await consul.register(registration)
-        _log.info("registered", consul=settings.consul_http_addr)
-        try:
-            yield
-        finally:
-            # Consul being away must not keep the service from stopping.
-            try:
-                await consul.deregister(settings.instance)
-                _log.info("deregistered", consul=settings.consul_http_addr)
-            except Unavailable as error:
-                _log.warning("not deregistered", cause=error.message)
+    async with (
+        Consul(
+            settings.consul_http_addr, token=settings.consul_token, timeout_seconds=_CONSUL_SECONDS
+        ) as consul,
+        registered(consul, registration, interval_seconds=settings.check_interval_seconds),
+    ):
+        yield
 
 
 def main(settings_type: type[SettingsT], build: Callable[[SettingsT], Service]) -> NoReturn:

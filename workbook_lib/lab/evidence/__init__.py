@@ -13,8 +13,8 @@ from workbook_lib.lab.evidence.metrics import metric
 from workbook_lib.lab.evidence.polling import EvidenceError, EvidenceTimeout, eventually
 from workbook_lib.lab.evidence.processes import ProcessSample, ProcessWatch
 from workbook_lib.lab.evidence.profile import HotSpot, hot_spots
-from workbook_lib.lab.evidence.prometheus import Prometheus, Reading, Series
-from workbook_lib.lab.evidence.registry import healthy_instances
+from workbook_lib.lab.evidence.prometheus import Exemplar, Prometheus, Reading, Series
+from workbook_lib.lab.evidence.registry import dns_instances, healthy_instances
 from workbook_lib.lab.evidence.spans import (
     AttributeValue,
     Hop,
@@ -35,6 +35,7 @@ __all__ = [
     "Edge",
     "EvidenceError",
     "EvidenceTimeout",
+    "Exemplar",
     "Finding",
     "Group",
     "GroupSample",
@@ -62,6 +63,7 @@ __all__ = [
     "assert_edges",
     "breakers",
     "check_history",
+    "dns_instances",
     "eventually",
     "group_lag",
     "group_members",
