@@ -2,7 +2,7 @@
 
 import pytest
 from opentelemetry import baggage, trace
-from opentelemetry.context import attach, detach
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -19,6 +19,13 @@ def spans():
     running.add_processor(SimpleSpanProcessor(exporter))
     yield exporter
     running.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    """Who comes next finds everything recorded again."""
+    yield
+    telemetry.configure("demo", "demo-1", None)
 
 
 def parent_of(carrier):
@@ -107,3 +114,57 @@ def test_the_provider_is_the_one_that_other_libraries_find(spans):
 def test_an_endpoint_that_is_no_url_is_refused():
     with pytest.raises(ValueError, match=r"127\.0\.0\.1:4318"):
         telemetry.configure("demo", "demo-1", "127.0.0.1:4318")
+
+
+def decisions(ratio: float, carriers: list[dict[str, str]]) -> list[bool]:
+    """Which of these requests a service with this ratio records."""
+    telemetry.configure("demo", "demo-1", None, sample_ratio=ratio)
+    found = []
+    for carrier in carriers:
+        context = telemetry.extract(carrier)
+        light = telemetry.start_server_span("request", context, {}).get_span_context()
+        sdk = telemetry.tracer().start_span(
+            "inside", trace.set_span_in_context(trace.NonRecordingSpan(light))
+        )
+        assert sdk.get_span_context().trace_flags.sampled is light.trace_flags.sampled
+        found.append(light.trace_flags.sampled)
+    return found
+
+
+def test_of_the_traces_that_begin_here_the_set_share_is_recorded():
+    assert decisions(1.0, [{}] * 20) == [True] * 20
+    assert decisions(0.0, [{}] * 20) == [False] * 20
+    assert 150 < sum(decisions(0.25, [{}] * 1000)) < 350, "seven standard deviations around a quarter"
+
+
+def test_a_callers_decision_is_followed_whatever_the_share():
+    """ParentBased: a trace is kept whole or not at all."""
+    for ratio in (0.0, 0.5, 1.0):
+        assert decisions(ratio, [{"traceparent": PARENT}, {"traceparent": f"{PARENT[:-2]}00"}]) == [
+            True,
+            False,
+        ]
+
+
+def test_everybody_with_the_same_share_decides_alike_and_with_a_larger_one_keeps_more():
+    """TraceIdRatioBased: the decision is the id's, so that no two services need to talk about it."""
+
+    def kept(ratio: float) -> set[int]:
+        telemetry.configure("demo", "demo-1", None, sample_ratio=ratio)
+        sampler = telemetry.provider().sdk.sampler
+        ids = [number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128 for number in range(1, 500)]
+        return {each for each in ids if sampler.should_sample(Context(), each, "x").decision.is_sampled()}
+
+    assert kept(0.2) == kept(0.2)
+    assert set() < kept(0.2) < kept(0.6) < kept(1.0)
+
+
+@pytest.mark.parametrize("ratio", [-0.1, 1.1])
+def test_a_share_that_is_none_is_refused(ratio):
+    with pytest.raises(ValueError, match="robability"):
+        telemetry.configure("demo", "demo-1", None, sample_ratio=ratio)
+
+
+def test_at_a_share_of_one_opentelemetrys_own_variable_counts(monkeypatch):
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    assert decisions(1.0, [{}]) == [False]

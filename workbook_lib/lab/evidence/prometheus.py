@@ -11,7 +11,7 @@ import httpx2
 
 from workbook_lib.lab.evidence.polling import EvidenceError
 
-__all__ = ["Prometheus", "Reading", "Series"]
+__all__ = ["Exemplar", "Prometheus", "Reading", "Series"]
 
 TIMEOUT_SECONDS: Final = 5.0
 POINTS: Final = 240
@@ -35,6 +35,15 @@ class Series:
     def values(self) -> list[float]:
         """The values alone, oldest first."""
         return [value for _, value in self.points]
+
+
+class Exemplar(NamedTuple):
+    """One observation that a series remembers: its value, when, its trace, and the labels of its series."""
+
+    value: float
+    time: datetime
+    trace_id: str
+    labels: dict[str, str]
 
 
 class Prometheus:
@@ -73,7 +82,30 @@ class Prometheus:
         )
         return [Series(each["metric"], tuple(map(_point, each["values"]))) for each in data["result"]]
 
-    async def _ask(self, path: str, parameters: dict[str, str]) -> dict[str, Any]:
+    async def exemplars(self, expression: str, *, seconds: float = 300.0) -> list[Exemplar]:
+        """The exemplars of the last `seconds` of the series in `expression`, the largest value first."""
+        now = datetime.now(UTC)
+        found = await self._ask(
+            "/api/v1/query_exemplars",
+            {
+                "query": expression,
+                "start": (now - timedelta(seconds=seconds)).isoformat(),
+                "end": (now + timedelta(seconds=1)).isoformat(),
+            },
+        )
+        exemplars = [
+            Exemplar(
+                float(each["value"]),
+                datetime.fromtimestamp(float(each["timestamp"]), UTC),
+                each["labels"].get("trace_id", ""),
+                series["seriesLabels"],
+            )
+            for series in found
+            for each in series["exemplars"]
+        ]
+        return sorted(exemplars, key=lambda exemplar: exemplar.value, reverse=True)
+
+    async def _ask(self, path: str, parameters: dict[str, str]) -> Any:  # noqa: ANN401 - by the kind of question
         try:
             async with httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
                 answer = await client.post(self.url + path, data=parameters)
@@ -82,8 +114,7 @@ class Prometheus:
             raise EvidenceError(f"Prometheus at {self.url} does not answer: {error!r}") from error
         if body.get("status") != "success":
             raise EvidenceError(f"Prometheus refuses {parameters['query']!r}: {body.get('error')}")
-        data: dict[str, Any] = body["data"]
-        return data
+        return body["data"]
 
 
 def _point(raw: list[Any]) -> tuple[datetime, float]:

@@ -1,59 +1,31 @@
 """Jaeger 2: takes spans by OTLP, keeps them in memory, answers queries.
 
-It is an OpenTelemetry Collector too: a second pipeline counts the spans and offers the metrics to Prometheus.
+It is an OpenTelemetry Collector too: its pipelines are those of a file in `deploy/jaeger`; one of them counts
+the spans and offers the metrics to Prometheus. See `lab.collector`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from workbook_lib.lab.deployment import fill_in
 from workbook_lib.lab.ports import PortRequest
 from workbook_lib.lab.readiness import http_get
 from workbook_lib.lab.servers.base import Launch, Place, Server
 
-__all__ = ["Jaeger"]
+__all__ = ["CONFIGURATION", "GENERATION_HEADER", "Jaeger", "write_configuration"]
 
-CONFIG = """\
-service:
-  extensions: [jaeger_storage, jaeger_query]
-  pipelines:
-    traces:
-      receivers: [otlp]
-      exporters: [jaeger_storage_exporter, spanmetrics]
-    metrics:
-      receivers: [spanmetrics]
-      exporters: [prometheus]
-  telemetry:
-    metrics:
-      level: none
-receivers:
-  otlp:
-    protocols:
-      grpc: {{endpoint: "127.0.0.1:{otlp_grpc}"}}
-      http: {{endpoint: "127.0.0.1:{otlp_http}"}}
-exporters:
-  jaeger_storage_exporter:
-    trace_storage: memory
-  prometheus: {{endpoint: "127.0.0.1:{prometheus}"}}
-connectors:
-  spanmetrics: {{metrics_flush_interval: 1s}}
-extensions:
-  jaeger_storage:
-    backends:
-      memory:
-        memory: {{max_traces: 50000}}
-  jaeger_query:
-    storage:
-      traces: memory
-    enable_tracing: false  # its own spans would delay its end
-    http: {{endpoint: "127.0.0.1:{query}"}}
-    grpc: {{endpoint: "127.0.0.1:{query_grpc}"}}
-"""
+CONFIGURATION: Final = "jaeger.yaml"
+GENERATION_HEADER: Final = "X-Configuration"
 
 
 class Jaeger(Server):
-    """Ready when its query API answers and its OTLP receiver listens."""
+    """Ready when its query API answers and its OTLP receiver listens.
+
+    It starts with `deploy/jaeger/all.yaml`: every span is kept. COLLECTOR_METRICS_URL is where Prometheus
+    scrapes the metrics that are made from spans.
+    """
 
     name = "jaeger"
     title = "Jaeger"
@@ -68,9 +40,12 @@ class Jaeger(Server):
 
     def launch(self, place: Place) -> Launch:
         """No ports but those given, so that two can run side by side."""
-        config = place.folder / "jaeger.yaml"
-        config.write_text(CONFIG.format(**place.ports))
-        return Launch([str(place.program), "--config", str(config)])
+        config = place.folder / CONFIGURATION
+        config.write_text(write_configuration("all", place.ports, "0"))
+        metrics = f"http://127.0.0.1:{place.ports['prometheus']}/metrics"
+        return Launch(
+            [str(place.program), "--config", str(config)], environment={"COLLECTOR_METRICS_URL": metrics}
+        )
 
     def environment(self, ports: Mapping[str, int]) -> dict[str, str]:
         """JAEGER_QUERY_URL for readers, OTEL_EXPORTER_OTLP_ENDPOINT (OTLP over HTTP) for services."""
@@ -87,3 +62,11 @@ class Jaeger(Server):
         # Any HTTP answer will do: a GET is refused with 405 by a receiver that is up.
         await http_get(f"{environment['OTEL_EXPORTER_OTLP_ENDPOINT'].rstrip('/')}/v1/traces")
         return None
+
+
+def write_configuration(name: str, ports: Mapping[str, int], generation: str) -> str:
+    """`deploy/jaeger/<name>.yaml`, filled in. Its receiver answers with `generation` in a header.
+
+    Raises `LabError`.
+    """
+    return fill_in(f"jaeger/{name}.yaml", {**ports, "generation": generation})

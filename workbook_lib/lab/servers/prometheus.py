@@ -15,12 +15,16 @@ from workbook_lib.lab.servers.base import Launch, Place, Server, address
 
 __all__ = ["Prometheus"]
 
+SOURCES = {"services": "consul", "collector": "collector"}
+"""The jobs that make sense only where another server runs, by its name in the configuration."""
+
 
 class Prometheus(Server):
     """Ready when it says so (GET /-/ready): its storage is open and its configuration loaded.
 
-    It scrapes what is registered in the lab's Consul and sends alerts to the lab's Alertmanager, each if it
-    runs. Rules are the files in `rules/` of its folder; see `lab.monitoring`.
+    It scrapes what is registered in the lab's Consul and what the lab's collector makes from spans, keeps
+    exemplars, and sends alerts to the lab's Alertmanager, each if it runs. Rules are the files in `rules/` of
+    its folder; see `lab.monitoring`.
     """
 
     name = "prometheus"
@@ -44,6 +48,7 @@ class Prometheus(Server):
                 f"--storage.tsdb.path={place.folder / 'data'}",
                 f"--web.listen-address={listen}",
                 "--web.enable-lifecycle",
+                "--enable-feature=exemplar-storage",
                 "--scrape.discovery-reload-interval=1s",  # 5 s, after another 5 s of the discovery itself
             ]
         )
@@ -63,6 +68,7 @@ def _configuration(place: Place) -> str:
     named = {
         "consul": place.environment.get("CONSUL_HTTP_ADDR", ""),
         "alertmanager": place.environment.get("ALERTMANAGER_URL", ""),
+        "collector": place.environment.get("COLLECTOR_METRICS_URL", ""),
     }
     hosts = {name: "{}:{}".format(*address(url)) for name, url in named.items() if url}
     values = {
@@ -72,8 +78,10 @@ def _configuration(place: Place) -> str:
         **hosts,
     }
     config: dict[str, Any] = yaml.safe_load(fill_in("prometheus/prometheus.yml", values))
-    if "consul" not in hosts:
-        config["scrape_configs"] = [job for job in config["scrape_configs"] if "consul_sd_configs" not in job]
+    absent = {
+        job for job, host in {"services": "consul", "collector": "collector"}.items() if host not in hosts
+    }
+    config["scrape_configs"] = [job for job in config["scrape_configs"] if job["job_name"] not in absent]
     if "alertmanager" not in hosts:
         del config["alerting"]
     return yaml.safe_dump(config, sort_keys=False)
