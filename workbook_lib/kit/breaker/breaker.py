@@ -84,7 +84,7 @@ class Breaker:
     @property
     def admits(self) -> bool:
         """Whether a call would be let through now."""
-        return self._circuit.admits(self._now()) and len(self._under_way.calls) < self._max_concurrent
+        return self.in_flight < self._max_concurrent and self._circuit.refuses(self._now()) is None
 
     async def call(
         self,
@@ -133,7 +133,7 @@ class Breaker:
             name=self.name,
             state=self.state,
             in_flight=self.in_flight,
-            retry_after_seconds=self._circuit.retry_after_seconds(now),
+            retry_after_seconds=self._circuit.refuses(now) or 0.0,
             window=self._circuit.window.at(now),
             totals=Counts(**self._totals),
             changes=dict(self._changes),
@@ -153,9 +153,9 @@ class Breaker:
     def _enter(self, guard: "Guard") -> int:
         """Give the call a place and say of which generation it is, or raise why there is no place."""
         circuit, under_way = self._circuit, self._under_way
-        if circuit.state != "closed" and not circuit.admits(now := self._now()):
+        if circuit.state != "closed" and (rest_seconds := circuit.refuses(self._now())) is not None:
             self._totals["short_circuited"] += 1
-            raise BreakerOpen(self.name, circuit.retry_after_seconds(now))
+            raise BreakerOpen(self.name, rest_seconds)
         if len(under_way.calls) >= self._max_concurrent:
             self._totals["rejected"] += 1
             circuit.reject(self._now())

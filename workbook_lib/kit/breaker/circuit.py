@@ -12,7 +12,7 @@ __all__ = ["Circuit"]
 class Circuit:
     """Decides from the outcomes of calls whether the next may go through.
 
-    A call asks `admits`, then takes its `admit`, which gives its generation: a number that each change of
+    A call asks `refuses`; if not, it takes its `admit` and so its generation, a number that each change of
     state raises. With that it tells `settle` how it ended. What ends in another generation than it began in
     speaks of a state that is over, and changes nothing. Half-open means that one probe is out, always.
 
@@ -29,14 +29,17 @@ class Circuit:
         self._opened_at = 0.0
         self._changed = changed
 
-    def admits(self, now: float) -> bool:
-        """Whether a call may go through."""
-        if self.state == "open":
-            return now - self._opened_at > self._sleep_seconds
-        return self.state == "closed"
+    def refuses(self, now: float) -> float | None:
+        """None when a call may go through; else for how many seconds none may, at least."""
+        if self.state == "closed":
+            return None
+        if self.state == "half-open":
+            return 0.0  # as long as the probe takes
+        rest = self._opened_at + self._sleep_seconds - now
+        return None if rest < 0 else rest
 
     def admit(self) -> int:
-        """Let a call through that `admits` allows, and say of which generation it is."""
+        """Let a call through that nothing `refuses`, and say of which generation it is."""
         if self.state == "open":
             self._change("half-open", "the sleep window is over: one probe goes through")
         return self.generation
@@ -61,10 +64,6 @@ class Circuit:
         """Take in that a call found no place among those under way."""
         if self.state == "closed":
             self._count("rejected", now)
-
-    def retry_after_seconds(self, now: float) -> float:
-        """The rest of the sleep window; 0 when there is none."""
-        return max(0.0, self._opened_at + self._sleep_seconds - now) if self.state == "open" else 0.0
 
     def _count(self, outcome: Outcome, now: float) -> None:
         window = self.window

@@ -77,15 +77,22 @@ class UnderWay:
         del self.calls[call]
 
     async def _end_in_time(self, loop: asyncio.AbstractEventLoop, first_seconds: float) -> None:
-        # Sleeping comes first: a call that never waits doesn't make a task each.
+        # Sleeping comes first: calls that never wait don't make a task each.
+        seconds: float | None = first_seconds
         try:
-            await self._clock.sleep(first_seconds)
-            while (call := next((each for each in self.calls if not each.expired), None)) is not None:
-                left = call.seconds_left(self._now())
-                if left > 0:
-                    await self._clock.sleep(left)
-                else:
-                    call.expire()
+            while seconds is not None:
+                await self._clock.sleep(seconds)
+                seconds = self._expire(self._now())
         finally:
             if self._watched is loop:
                 self._watched = None
+
+    def _expire(self, now: float) -> float | None:
+        """End what is due; returns how many seconds the next has, None when there is no other."""
+        for call in list(self.calls):
+            if not call.expired:
+                left = call.seconds_left(now)
+                if left > 0:
+                    return left
+                call.expire()
+        return None
