@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -258,7 +259,14 @@ class Lab:
         present = {name for name, _ in self._handles} | set(named)
         stood_for = {SERVERS[name].stands_for for name in present if name in SERVERS}
         needed = [name for spec in specs for name in spec.needs if name not in stood_for]
-        return list(dict.fromkeys(named + needed))
+        wanted = list(dict.fromkeys(named + needed))
+        companions = [
+            companion
+            for name in wanted
+            if not SERVERS[name].external(os.environ)
+            for companion in SERVERS[name].companions
+        ]
+        return list(dict.fromkeys(wanted + companions))
 
     def _is_running(self, name: str, index: int) -> bool:
         handle = self._handles.get((name, index))

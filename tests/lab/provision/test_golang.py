@@ -53,7 +53,8 @@ def go(cache: Path, system_path: str) -> Path:
 @pytest.mark.parametrize("name", sorted(GO_TOOLS))
 def test_each_tools_go_mod_names_it_its_version_and_a_go_that_the_wheel_satisfies(name: str) -> None:
     written = (MODULES / name / "go.mod").read_text()
-    assert f"\ntool {GO_TOOLS[name].package}\n" in written
+    packages = {GO_TOOLS[name].package, *GO_TOOLS[name].beside.values()}
+    assert {line.split()[1] for line in written.splitlines() if line.startswith("tool ")} == packages
     needed = next(line.split()[1] for line in written.splitlines() if line.startswith("go "))
     assert parse_version(CATALOGUE["go"].version) >= parse_version(needed)
     assert CATALOGUE["go"].minimum >= parse_version(needed)
@@ -64,6 +65,8 @@ def test_each_tools_go_mod_names_it_its_version_and_a_go_that_the_wheel_satisfie
         "victorialogs": "VictoriaLogs v1.52.1",
         "prometheus": "prometheus v0.313.5",  # as a module, 3.13.5 is v0.313.5
         "alertmanager": "alertmanager v0.28.1",
+        "kubernetes": "k8s.io/kubernetes v1.34.2",
+        "kwok": "kwok v0.7.0",
     }
     assert versions[name] in written
 
@@ -84,6 +87,29 @@ def test_a_tool_is_built_with_its_linker_flags_and_leaves_only_the_program(
     assert chain.ask_version(target, ()) == "1.22.7"
     assert lines[0] == "Consul: building it from its Go module (about 1 minutes, once)"
     assert sorted(path.name for path in target.parent.iterdir()) == ["build.log", "consul"]
+
+
+def test_programs_that_belong_together_are_built_beside_each_other(
+    modules: Path,
+    go: Path,
+    system_path: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    lines: list[str],
+) -> None:
+    monkeypatch.setenv("PATH", system_path)
+    tool = GO_TOOLS["consul"]
+    monkeypatch.setitem(
+        GO_TOOLS, "consul", GoTool(tool.package, tool.linker_flags, 1, 10, beside={"agent": tool.package})
+    )
+    target = tmp_path / "out" / "consul"
+    target.parent.mkdir()
+    build_tool("consul", go, target, lines.append)
+    assert [chain.ask_version(target.with_name(name), ()) for name in ("consul", "agent")] == ["1.22.7"] * 2
+    assert [line.rpartition("once")[2] for line in lines if "building" in line][:2] == [
+        ", program 1 of 2: consul)",
+        ", program 2 of 2: agent)",
+    ]
 
 
 def test_a_module_whose_sum_differs_stops_the_build(

@@ -110,6 +110,17 @@ CATALOGUE = {
             100,
             ("POSTGRES_URL",),
         ),
+        Program(
+            "kubernetes",
+            "Kubernetes",
+            "1.34.2",
+            ("kube-apiserver",),
+            ("--version",),
+            (1, 32),
+            600,
+            ("WORKBOOK_KUBECONFIG",),
+        ),
+        Program("kwok", "KWOK", "0.7.0", ("kwok",), ("--version",), (0, 6), 100),
         Program("java", "Java", "25.0.2", ("java",), ("-version",), (17,), 400),
         Program("go", "Go", "1.26.6", ("go",), ("version",), (1, 26, 5), 500),
     )
@@ -126,6 +137,8 @@ SERVERS = (
     "victorialogs",
     "rabbitmq",
     "postgres",
+    "kubernetes",
+    "kwok",
 )
 """The servers a chapter can ask for; `java` and `go` are provisioned when one of them needs it."""
 

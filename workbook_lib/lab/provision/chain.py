@@ -121,7 +121,7 @@ def _make(entry: Program, folder: Path, report: Report) -> tuple[How, str, str, 
         except ArchiveUnavailable as error:
             report(f"{entry.title}: no release archive ({error}); taking it from a package registry instead")
     if entry.name in GO_TOOLS:
-        return "registry", entry.name, _go_build(entry, folder, report), entry.version
+        return "registry", entry.executables[0], _go_build(entry, folder, report), entry.version
     if entry.name in DEBIAN_PACKAGES:
         return "registry", *unpack_package(entry, folder, report)
     relative = _WHEEL_PROGRAMS[entry.name]
@@ -136,6 +136,6 @@ def _go_build(entry: Program, folder: Path, report: Report) -> str:
     if go.path is None:
         raise ProvisionError(f"Go was found, but not where: {ways(program('go'))}.")
     check_disk(entry, GO_TOOLS[entry.name].disk_mb)
-    build_tool(entry.name, go.path, folder / entry.name, report)
+    build_tool(entry.name, go.path, folder / entry.executables[0], report)
     note = GO_TOOLS[entry.name].note
     return f"Go module, built with Go {go.version}{', ' if note else ''}{note}"

@@ -8,6 +8,7 @@ from workbook_lib.lab.servers.consul import Consul
 from workbook_lib.lab.servers.consul_acl import ConsulAcl
 from workbook_lib.lab.servers.jaeger import Jaeger
 from workbook_lib.lab.servers.kafka import Kafka
+from workbook_lib.lab.servers.kubernetes import ApiServer, ControllerManager, Etcd, Kwok, Scheduler
 from workbook_lib.lab.servers.nginx import Nginx
 from workbook_lib.lab.servers.postgres import Postgres
 from workbook_lib.lab.servers.prometheus import Prometheus
@@ -22,6 +23,7 @@ SERVERS: dict[str, Server] = {
     for server in (
         *(Consul(), ConsulAcl(), Kafka(), Jaeger(), Redis(), VictoriaLogs(), RabbitMq()),
         *(Alertmanager(), Prometheus(), Nginx(), Postgres()),
+        *(Etcd(), ApiServer(), ControllerManager(), Scheduler(), Kwok()),
     )
 }
 """Every server that `Lab.start` knows, by name. What one looks for at its start precedes it."""

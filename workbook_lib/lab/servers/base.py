@@ -65,6 +65,8 @@ class Server(ABC):
     """Those of the `variables` that are shown to nobody, and given to no service unasked."""
     stands_for: ClassVar[str] = ""
     """The server that this is another kind of: whoever needs that one can do with this."""
+    companions: ClassVar[tuple[str, ...]] = ()
+    """Servers that are started with it, since it is nothing without them; not with one of the user's."""
 
     @property
     def program(self) -> str:
