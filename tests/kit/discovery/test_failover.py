@@ -1,0 +1,188 @@
+"""Rules for trying another instance: which, how often, how long; with the breaker of each instance."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from tests.kit.discovery.conftest import Known
+from workbook_lib.kit.breaker import BreakerOpen, Breakers, BreakerSettings
+from workbook_lib.kit.clock import ManualClock
+from workbook_lib.kit.consul import Instance
+from workbook_lib.kit.discovery import (
+    Failover,
+    LeastOutstanding,
+    NoInstances,
+    RetryBudget,
+    RoundRobin,
+    StaticInstances,
+)
+from workbook_lib.kit.errors import Conflict, ServiceError, Unavailable
+
+
+class Instances:
+    """Instances of which some are down; keeps who was called."""
+
+    def __init__(self, *down: str) -> None:
+        self.down = set(down)
+        self.called: list[str] = []
+
+    async def __call__(self, instance: Instance) -> str:
+        self.called.append(instance.id)
+        await asyncio.sleep(0)
+        if instance.id in self.down:
+            raise Unavailable(f"{instance.id} is down")
+        return instance.id
+
+
+def always(_: ServiceError) -> bool:
+    return True
+
+
+def never(_: ServiceError) -> bool:
+    return False
+
+
+async def test_a_failed_call_goes_to_the_next_instance() -> None:
+    service = Instances("a")
+    failover = Failover(RoundRobin(Known("a", "b", "c")), retries=1)
+    assert await failover.call(service, always) == "b"
+    assert (service.called, failover.retried) == (["a", "b"], 1)
+
+
+async def test_no_instance_is_tried_twice_while_another_is_there() -> None:
+    service = Instances("a", "b", "c")
+    failover = Failover(RoundRobin(Known("a", "b", "c", "d")), retries=3)
+    assert await failover.call(service, always) == "d"
+    assert service.called == ["a", "b", "c", "d"]
+
+
+async def test_when_all_were_tried_it_starts_over_after_a_pause() -> None:
+    clock = ManualClock()
+    service = Instances("a", "b")
+    failover = Failover(RoundRobin(Known("a", "b")), retries=4, clock=clock)
+    task = asyncio.create_task(failover.call(service, always))
+    await clock.advance(0)
+    assert service.called == ["a", "b"]
+    service.down.clear()
+    await clock.advance(0.03)
+    assert await task == "a"
+
+
+@pytest.mark.parametrize("retries", [0, 1, 2])
+async def test_it_is_sent_once_and_at_most_so_many_times_more(retries: int) -> None:
+    service = Instances("a", "b", "c", "d")
+    failover = Failover(RoundRobin(Known("a", "b", "c", "d")), retries=retries)
+    with pytest.raises(Unavailable, match="is down"):
+        await failover.call(service, always)
+    assert len(service.called) == 1 + retries
+
+
+async def test_what_another_instance_cannot_help_is_raised_at_once() -> None:
+    service = Instances("a")
+    failover = Failover(RoundRobin(Known("a", "b")), retries=2)
+    with pytest.raises(Unavailable, match="a is down"):
+        await failover.call(service, never)
+    assert service.called == ["a"]
+
+
+async def test_what_is_no_error_of_a_service_is_nobodys_to_repeat() -> None:
+    async def broken(_: Instance) -> str:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await Failover(RoundRobin(Known("a", "b")), retries=2).call(broken, always)
+
+
+async def test_without_a_budget_left_the_error_is_raised() -> None:
+    service = Instances("a", "b")
+    budget = RetryBudget(0.5, min_per_second=0)
+    failover = Failover(RoundRobin(Known("a", "b")), retries=1, budget=budget)
+    for _ in range(10):
+        with pytest.raises(Unavailable):
+            await failover.call(service, always)
+    assert (len(service.called), failover.retried) == (15, 5)
+
+
+async def test_after_the_deadline_nothing_is_sent_again() -> None:
+    clock = ManualClock()
+    service = Instances("a")
+    failover = Failover(RoundRobin(Known("a", "b")), retries=2, clock=clock)
+    with pytest.raises(Unavailable):
+        await failover.call(service, always, deadline=clock.monotonic())
+    assert service.called == ["a"]
+
+
+async def test_an_instance_that_leaves_meanwhile_is_not_missed() -> None:
+    known = Known("a", "b")
+    failover = Failover(RoundRobin(known), retries=2)
+
+    async def leaving(instance: Instance) -> str:
+        known.set()
+        raise Unavailable("gone")
+
+    with pytest.raises(NoInstances):
+        await failover.call(leaving, always)
+
+
+async def test_a_cancelled_call_gives_its_place_back() -> None:
+    balancer = LeastOutstanding(Known("a", "b"))
+    started = asyncio.Event()
+
+    async def hanging(instance: Instance) -> str:
+        started.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    task = asyncio.create_task(Failover(balancer, retries=2).call(hanging, always))
+    await started.wait()
+    assert sum(balancer.outstanding.values()) == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert balancer.outstanding == {}
+
+
+async def test_an_instance_with_an_open_breaker_is_passed_over_without_a_retry() -> None:
+    breakers = Breakers(BreakerSettings(request_volume_threshold=2, timeout_seconds=None))
+    service = Instances("b")
+    failover = Failover(RoundRobin(Known("a", "b", "c")), retries=0, breakers=breakers)
+    outcomes: Counter[str] = Counter()
+    for _ in range(60):
+        try:
+            outcomes[await failover.call(service, always)] += 1
+        except Unavailable:
+            outcomes["failed"] += 1
+    assert breakers.of("shop@b").state == "open"
+    assert (outcomes["failed"], failover.retried) == (2, 0)
+    assert abs(outcomes["a"] - outcomes["c"]) <= 2
+
+
+async def test_when_every_breaker_rejects_nothing_is_sent() -> None:
+    breakers = Breakers(BreakerSettings(request_volume_threshold=1, timeout_seconds=None))
+    service = Instances("a", "b")
+    failover = Failover(RoundRobin(Known("a", "b")), retries=1, breakers=breakers)
+    with pytest.raises(Unavailable, match="is down"):
+        await failover.call(service, always)
+    sent = len(service.called)
+    with pytest.raises(BreakerOpen):
+        await failover.call(service, always)
+    assert len(service.called) == sent
+
+
+async def test_a_callers_own_error_opens_no_breaker_and_is_not_sent_again() -> None:
+    breakers = Breakers(BreakerSettings(request_volume_threshold=1, timeout_seconds=None))
+
+    async def conflicting(_: Instance) -> str:
+        raise Conflict("none left")
+
+    failover = Failover(RoundRobin(Known("a")), retries=1, breakers=breakers)
+    for _ in range(5):
+        with pytest.raises(Conflict):
+            await failover.call(conflicting, never)
+    assert breakers.of("shop@a").state == "closed"
+
+
+def test_negative_retries_are_refused() -> None:
+    with pytest.raises(ValueError, match="negative"):
+        Failover(StaticInstances.at("127.0.0.1:1"), retries=-1)
