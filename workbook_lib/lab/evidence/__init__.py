@@ -15,6 +15,7 @@ from workbook_lib.lab.evidence.processes import ProcessSample, ProcessWatch
 from workbook_lib.lab.evidence.profile import HotSpot, hot_spots
 from workbook_lib.lab.evidence.prometheus import Exemplar, Prometheus, Reading, Series
 from workbook_lib.lab.evidence.registry import dns_instances, healthy_instances
+from workbook_lib.lab.evidence.self_time import SelfTime, self_times
 from workbook_lib.lab.evidence.spans import (
     AttributeValue,
     Hop,
@@ -53,6 +54,7 @@ __all__ = [
     "Protocol",
     "Reading",
     "Record",
+    "SelfTime",
     "Series",
     "Span",
     "SpanEvent",
@@ -75,6 +77,7 @@ __all__ = [
     "metric",
     "rows",
     "saga_transitions",
+    "self_times",
     "service_edges",
     "topic_offsets",
     "topic_records",
