@@ -80,7 +80,7 @@ class LeastOutstanding(Instances):
         eligible = [instance for instance in self._source.instances if instance.id not in excluding]
         least = min((self._outstanding[instance.id] for instance in eligible), default=0)
         idlest = [instance for instance in eligible if self._outstanding[instance.id] == least]
-        chosen = in_turn(idlest, next(self._turn), ())
+        chosen = in_turn(idlest, next(self._turn))
         if chosen is None:
             raise _none_of(self._source)
         return chosen

@@ -1,14 +1,15 @@
 """A call that fails at one instance goes to another."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from workbook_lib.kit.backoff import Backoff
 from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
 from workbook_lib.kit.consul import Instance
 from workbook_lib.kit.discovery.budget import RetryBudget
-from workbook_lib.kit.discovery.instances import Instances
+from workbook_lib.kit.discovery.instances import Instances, NoInstances
 from workbook_lib.kit.errors import ServiceError
 from workbook_lib.kit.logs import get_logger
 
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 FIRST_PAUSE_SECONDS: Final = 0.025
 LONGEST_PAUSE_SECONDS: Final = 1.0
+REST_SECONDS: Final = 1.0
 
 _log = get_logger(__name__)
 
@@ -29,9 +31,12 @@ class Failover:
     """Calls the instance that the balancer gives, and another one when that fails.
 
     At most `retries` times a call, as far as `budget` allows (by default a `RetryBudget` of its own). No
-    instance is tried twice while another is there; when all were tried, it starts over after a pause. With
-    `breakers` each instance has one, named `<service>@<instance id>`: an instance whose breaker rejects the
-    call is passed over, which costs no retry, since nothing was sent.
+    instance is tried twice while another is there; when all were tried, it starts over after a pause. One
+    that failed is left alone for a second while others are there (as Finagle's "fail fast" does): until
+    Consul notices, a dead one of three would cost every third call a retry, and no budget lasts for that.
+
+    With `breakers` each instance has one, named `<service>@<instance id>`: an instance whose breaker rejects
+    the call is passed over, which costs no retry, since nothing was sent.
     """
 
     def __init__(
@@ -52,6 +57,17 @@ class Failover:
         self._budget = budget or RetryBudget(clock=clock)
         self._breakers = breakers
         self._clock = clock
+        self._resting: dict[str, float] = {}  # by instance id, until when
+
+    @contextmanager
+    def lease(self, *, excluding: AbstractSet[str] = frozenset()) -> Iterator[Instance]:
+        """The balancer's instance for one call, one that has failed lately only where there is no other."""
+        with ExitStack() as stack:
+            try:
+                instance = stack.enter_context(self._instances.lease(excluding=excluding | self._at_rest()))
+            except NoInstances:
+                instance = stack.enter_context(self._instances.lease(excluding=excluding))
+            yield instance
 
     async def call(
         self,
@@ -70,7 +86,7 @@ class Failover:
         tried: set[str] = set()
         left, pauses = self._retries, Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         while True:
-            with nullcontext(first) if first else self._instances.lease(excluding=tried) as instance:
+            with nullcontext(first) if first else self.lease(excluding=tried) as instance:
                 first = None
                 try:
                     return await self._through_breaker(instance, attempt)
@@ -87,15 +103,28 @@ class Failover:
                 raise error
             left -= 1
             self.retried += 1
+            self._resting[instance.id] = self._clock.monotonic() + REST_SECONDS
             _log.debug("tried again", failed=instance.id, cause=error.message, elsewhere=not everyone)
             if everyone:
                 tried.clear()
                 await self._clock.sleep(pauses.next())
 
+    def _at_rest(self) -> set[str]:
+        """The ids of those that have failed lately, and of those whose breakers would reject a call."""
+        if self._resting:
+            now = self._clock.monotonic()
+            self._resting = {name: until for name, until in self._resting.items() if until > now}
+        if self._breakers is None:
+            return set(self._resting)
+        rejecting = {
+            each.id for each in self._instances.instances if not self._breakers.of(_breaker_of(each)).admits
+        }
+        return rejecting | self._resting.keys()
+
     async def _through_breaker(self, instance: Instance, attempt: Callable[[Instance], Awaitable[T]]) -> T:
         if self._breakers is None:
             return await attempt(instance)
-        result: T = await self._breakers.of(f"{instance.service}@{instance.id}").call(attempt, instance)
+        result: T = await self._breakers.of(_breaker_of(instance)).call(attempt, instance)
         return result
 
     def _rejected(self, error: ServiceError) -> bool:
@@ -105,3 +134,7 @@ class Failover:
         from workbook_lib.kit.breaker import BreakerFull, BreakerOpen
 
         return isinstance(error, BreakerOpen | BreakerFull)
+
+
+def _breaker_of(instance: Instance) -> str:
+    return f"{instance.service}@{instance.id}"

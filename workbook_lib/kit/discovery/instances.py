@@ -63,10 +63,7 @@ class StaticInstances(Instances):
         return chosen
 
 
-def in_turn(instances: Sequence[Instance], turn: int, excluding: Container[str]) -> Instance | None:
-    """The instance whose turn it is, or the first one after it that isn't excluded; None without any."""
-    for step in range(len(instances)):
-        instance = instances[(turn + step) % len(instances)]
-        if instance.id not in excluding:
-            return instance
-    return None
+def in_turn(instances: Sequence[Instance], turn: int, excluding: Container[str] = ()) -> Instance | None:
+    """The instance whose turn it is among those that aren't excluded; None when there is none."""
+    eligible = [each for each in instances if each.id not in excluding] if excluding else instances
+    return eligible[turn % len(eligible)] if eligible else None

@@ -92,7 +92,7 @@ class RpcClient(Generic[StubT]):
         """
         if not self._started:
             raise Unavailable("the RPC client isn't started")
-        with self._instances.lease() as instance:
+        with self.failover.lease() as instance:
             try:
                 yield self._stub(instance)
             except grpc.aio.AioRpcError as failure:
