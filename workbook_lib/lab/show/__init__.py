@@ -11,6 +11,7 @@ from workbook_lib.lab.show.lines import curves
 from workbook_lib.lab.show.output import Picture, Shown
 from workbook_lib.lab.show.pages import consul_ui, web_page
 from workbook_lib.lab.show.pile_up import pile_up
+from workbook_lib.lab.show.pipelines import pipelines
 from workbook_lib.lab.show.rates import rates
 from workbook_lib.lab.show.records import log_lines, tree
 from workbook_lib.lab.show.servicemap import service_map
@@ -33,6 +34,7 @@ __all__ = [
     "latency_histogram",
     "log_lines",
     "pile_up",
+    "pipelines",
     "rates",
     "service_map",
     "source",
