@@ -19,10 +19,12 @@ test: $(VENV)/ready  ## set up and pass every test, papermill runs of all chapte
 lab: $(VENV)/ready  ## open the chapters in JupyterLab
 	@$(BIN)/workbook lab
 
-lock:  ## resolve pyproject.toml again into requirements.lock (the next target then sets up from it)
+lock:  ## resolve pyproject.toml again into requirements.lock and deploy/ (the next target then sets up from it)
 	@test -x $(BIN)/uv || $(MAKE) --no-print-directory $(VENV)/ready
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--all-extras --output-file requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--constraint requirements.lock --output-file deploy/requirements.lock pyproject.toml
 
 stubs: $(VENV)/ready  ## generate the gRPC stubs of services/contracts again
 	@$(BIN)/python -m services.contracts.generate

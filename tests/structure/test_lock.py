@@ -86,6 +86,14 @@ def test_the_lock_satisfies_every_requirement_of_every_extra_and_theirs(pins):
     assert unmet(wanted, _versions(pins), requires.__getitem__) == []
 
 
+def test_the_images_lock_is_what_services_need_of_the_lock_and_nothing_else(pins):
+    image = parse_lock((rules.ROOT / "deploy" / "requirements.lock").read_text())
+    assert [pin for pin in image if pin not in pins] == []
+    requires = {pin.name: importlib.metadata.requires(pin.name) or [] for pin in image if pin.applies}
+    assert unmet(PROJECT["dependencies"], _versions(image), requires.__getitem__) == []
+    assert {"jupyterlab", "papermill", "pytest"}.isdisjoint(pin.name for pin in image)
+
+
 def test_a_missing_and_an_outdated_pin_are_found():
     requires = {"a": ["b>=2", "c; extra == 'x'"], "b": [], "c": []}.__getitem__
     assert unmet(["a"], {"a": "1", "b": "2"}, requires) == []

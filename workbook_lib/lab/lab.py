@@ -109,7 +109,9 @@ class Lab:
                 if not self._is_running(spec.name, index):
                     plans.append(run.plan_service(spec, index, known, reload=reload, arguments=arguments))
                     undo.push_async_callback(plans[-1].handle.stop, ABANDON_SECONDS)
-            await run.bring_up(plans[:first_service])
+            last = {name for name in servers if SERVERS[name].starts_last}
+            await run.bring_up([plan for plan in plans[:first_service] if plan.key[0] not in last])
+            await run.bring_up([plan for plan in plans[:first_service] if plan.key[0] in last])
             await run.bring_up(plans[first_service:])
             undo.pop_all()
         self._keep(plans)

@@ -67,6 +67,8 @@ class Server(ABC):
     """The server that this is another kind of: whoever needs that one can do with this."""
     companions: ClassVar[tuple[str, ...]] = ()
     """Servers that are started with it, since it is nothing without them; not with one of the user's."""
+    starts_last: ClassVar[bool] = False
+    """Started when the others are ready: it gives up where it can't wait for what it needs."""
 
     @property
     def program(self) -> str:

@@ -71,7 +71,7 @@ class Etcd(Server):
 
 
 class ApiServer(Server):
-    """Ready when it lets us in and its controllers have begun.
+    """Ready when it lets us in and its /readyz is: by then the roles are there that its components have.
 
     WORKBOOK_KUBECONFIG names the file by which clients find it. The variable isn't KUBECONFIG: on many
     machines that one leads to a cluster that people work with, and a chapter must not come there unasked.
@@ -83,7 +83,7 @@ class ApiServer(Server):
     ports: ClassVar = (PortRequest("https", 6443),)
     companions: ClassVar = ("etcd", "kube-controller-manager", "kube-scheduler")
     start_seconds: ClassVar = 60.0
-    grace_seconds: ClassVar = 3.0
+    grace_seconds: ClassVar = 1.5  # it would wait longer for those who watch
 
     def launch(self, place: Place) -> Launch:
         """Make keys, tokens and kubeconfigs in its folder; listen on loopback."""
@@ -125,8 +125,13 @@ class ApiServer(Server):
         return {"WORKBOOK_KUBECONFIG": ""}
 
     async def check(self, environment: Mapping[str, str]) -> str | None:
-        """It lets us in, and its controllers work: they have made the default service account."""
-        return await _accounts(environment["WORKBOOK_KUBECONFIG"])
+        """It lets us in, whichever way the kubeconfig says, and is ready by its own word."""
+        kubeconfig = environment["WORKBOOK_KUBECONFIG"]
+        if Identity.of(environment).tokens.exists():  # ours; of another's /readyz not everybody may ask
+            status, body = await http_get(f"{Identity.of(environment).url}/readyz", tls=_NOBODY_ASKED)
+            if status != 200:
+                return f"/readyz answers {status}: {body[-300:]!r}"
+        return await _missing(kubeconfig, "Namespace")
 
 
 class _Component(Server):
@@ -134,6 +139,7 @@ class _Component(Server):
 
     ports: ClassVar = (PortRequest("https"),)
     start_seconds: ClassVar = 60.0
+    starts_last: ClassVar = True  # it ends when the API server doesn't know its role yet
 
     @property
     def program(self) -> str:
@@ -156,7 +162,10 @@ class _Component(Server):
 
 
 class ControllerManager(_Component):
-    """The controllers: Deployment, ReplicaSet, EndpointSlice, HorizontalPodAutoscaler and the rest."""
+    """The controllers: Deployment, ReplicaSet, EndpointSlice, HorizontalPodAutoscaler and the rest.
+
+    Ready when they have made the service account that every namespace has, without which there is no pod.
+    """
 
     name = "kube-controller-manager"
     title = "Kubernetes' controllers"
@@ -182,7 +191,13 @@ class ControllerManager(_Component):
             "kube-api-qps": "300",  # 20
             "kube-api-burst": "500",  # 30
         }
-        return Launch(_command(place, "kube-controller-manager", flags))
+        known = {"WORKBOOK_KUBECONFIG": place.environment["WORKBOOK_KUBECONFIG"]}
+        return Launch(_command(place, "kube-controller-manager", flags), environment=known)
+
+    async def check(self, environment: Mapping[str, str]) -> str | None:
+        """Its /healthz says ok, and it has worked."""
+        missing = await super().check(environment)
+        return missing or await _missing(environment["WORKBOOK_KUBECONFIG"], "ServiceAccount")
 
 
 class Scheduler(_Component):
@@ -208,6 +223,7 @@ class Kwok(Server):
 
     name = "kwok"
     title = "KWOK"
+    starts_last: ClassVar = True
     variables: ClassVar = ("KWOK_URL",)
     ports: ClassVar = (PortRequest("http"),)
     start_seconds: ClassVar = 60.0
@@ -233,17 +249,20 @@ class Kwok(Server):
         return None if status == 200 else f"/healthz answers with HTTP {status}"
 
 
-async def _accounts(kubeconfig: str) -> str | None:
-    """None when the service account that every namespace has is there."""
+async def _missing(kubeconfig: str, kind: str) -> str | None:
+    """None when the `default` one of a kind is there, else why not."""
     import httpx2
     from lightkube import ApiError, AsyncClient, KubeConfig
-    from lightkube.resources.core_v1 import ServiceAccount
+    from lightkube.resources.core_v1 import Namespace, ServiceAccount
 
     client = AsyncClient(config=KubeConfig.from_file(kubeconfig).get(), timeout=httpx2.Timeout(1.0))
     try:
-        await client.get(ServiceAccount, "default", namespace="default")
+        if kind == "Namespace":
+            await client.get(Namespace, "default")
+        else:
+            await client.get(ServiceAccount, "default", namespace="default")
     except (ApiError, httpx2.HTTPError) as error:
-        return str(error) or type(error).__name__
+        return f"{kind} default: {error or type(error).__name__}"
     finally:
         await client.aclose()
     return None

@@ -68,6 +68,12 @@ class Identity:
             self._write(self.kubeconfig(user), _kubeconfig(url, self.authority.read_bytes(), user, token))
         return self
 
+    @property
+    def url(self) -> str:
+        """The API server's address."""
+        document = yaml.safe_load(self.kubeconfig(ADMIN).read_text())
+        return str(document["clusters"][0]["cluster"]["server"])
+
     def kubeconfig(self, user: User) -> Path:
         """The file by which that user finds the API server."""
         return self.folder / f"{user.name.rpartition(':')[2]}.kubeconfig"
