@@ -115,3 +115,10 @@ def amqp_url(session_lab: Lab) -> str:
 def postgres_url(session_lab: Lab) -> str:
     """The URL of a PostgreSQL's own database, as superuser."""
     return _environment(session_lab, "postgres")["POSTGRES_URL"]
+
+
+@pytest.fixture(scope="session")
+def cluster(session_lab: Lab) -> Lab:
+    """The session's lab with a Kubernetes control plane; each test works in a namespace of its own."""
+    asyncio.run(session_lab.start("kubernetes"))
+    return session_lab
