@@ -1,6 +1,7 @@
 """Cancelled at any await, or out of time: no place is kept, no probe stuck, none of others lost."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -95,6 +96,27 @@ async def test_each_call_ends_at_its_own_time_whatever_the_others_do(breaker, cl
     assert ended == {number: at + 1 for number, at in enumerate(began)}
 
 
+async def test_a_call_that_is_still_tidying_up_is_not_cancelled_again_when_the_next_is_due(breaker, clock):
+    tidied = []
+
+    async def tidy() -> None:
+        try:
+            await hangs()
+        finally:
+            await clock.sleep(2)
+            tidied.append(clock.monotonic())
+
+    first = asyncio.create_task(breaker.call(tidy))
+    await clock.advance(0.5)
+    second = asyncio.create_task(breaker.call(hangs))
+    await clock.advance(1)
+    assert (first.done(), second.done(), breaker.in_flight) == (False, True, 1)  # its place is taken still
+    await clock.advance(1.5)
+    ended = await asyncio.gather(first, second, return_exceptions=True)
+    assert [type(error) for error in ended] == [errors.DeadlineExceeded] * 2
+    assert tidied == [3]
+
+
 async def test_a_cancellation_by_others_is_theirs_even_when_the_time_is_over_as_well(breaker, clock):
     tidying = asyncio.Event()
 
@@ -177,6 +199,15 @@ async def test_a_breaker_outlives_the_loop_that_it_began_in():
     assert breaker.state == "open"
     with pytest.raises(BreakerOpen):
         await breaker.call(ok)
+
+
+def test_a_loop_that_was_closed_under_it_takes_no_timeout_along():
+    breaker = Breaker("x", BreakerSettings(timeout_seconds=0.05))
+    for function, ends in ((ok, None), (hangs, errors.DeadlineExceeded)):
+        loop = asyncio.new_event_loop()  # nobody cancels what is left in it, as asyncio.run would
+        with pytest.raises(ends) if ends else contextlib.nullcontext():
+            loop.run_until_complete(asyncio.wait_for(breaker.call(function), 30))
+        loop.close()
 
 
 async def test_a_timeout_needs_a_task_to_cancel():

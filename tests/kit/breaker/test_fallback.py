@@ -95,4 +95,5 @@ async def test_a_refusal_is_a_first_cause_like_any_other(refusal, clock):
     with pytest.raises(FallbackFailed) as caught:
         await breaker.call(ok, fallback=lambda error: 1 / 0)
     assert isinstance(caught.value.first, refusal)
+    assert caught.value.failure.__context__ is caught.value.first
     hanging.cancel()

@@ -1,9 +1,10 @@
 """The circuit breaker: a call's time, its place among those under way, its outcome and its fallback."""
 
+import contextlib
 import functools
 import inspect
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -99,6 +100,11 @@ class Breaker:
         `fallback` is called with that error, once, and gives the answer in its place; FallbackFailed when it
         fails too. It isn't asked after an error of the caller's own, nor when the call is cancelled.
         """
+        refusal = self._refusal()
+        if refusal is not None:
+            if fallback is None:
+                raise refusal
+            return await self._fall_back(fallback, refusal)
         guard = Guard(self)
         try:
             with guard:
@@ -108,9 +114,14 @@ class Breaker:
                 raise
             return await self._fall_back(fallback, error)
 
-    def guard(self) -> "Guard":
-        """`with breaker.guard():` around awaits is a call; for what isn't one function. Enter it once."""
-        return Guard(self)
+    @contextlib.contextmanager
+    def guard(self) -> Iterator["Guard"]:
+        """`with breaker.guard():` around awaits is a call, without fallback; for what isn't one function."""
+        refusal = self._refusal()
+        if refusal is not None:
+            raise refusal
+        with Guard(self) as guard:
+            yield guard
 
     def protects(
         self, fallback: Fallback[T] | None = None
@@ -146,22 +157,27 @@ class Breaker:
                 answer = await answer
         except Exception as failure:
             self._totals["fallback_failure"] += 1
+            failure.__context__ = failure.__context__ or first  # so that a traceback tells of both
             raise FallbackFailed(self.name, first, failure) from failure
         self._totals["fallback_success"] += 1
         return cast("T", answer)
 
-    def _enter(self, guard: "Guard") -> int:
-        """Give the call a place and say of which generation it is, or raise why there is no place."""
-        circuit, under_way = self._circuit, self._under_way
+    def _refusal(self) -> BreakerOpen | BreakerFull | None:
+        """Why the call that comes now isn't let through; it is counted. None: it is."""
+        circuit = self._circuit
         if circuit.state != "closed" and (rest_seconds := circuit.refuses(self._now())) is not None:
             self._totals["short_circuited"] += 1
-            raise BreakerOpen(self.name, rest_seconds)
-        if len(under_way.calls) >= self._max_concurrent:
+            return BreakerOpen(self.name, rest_seconds)
+        if len(self._under_way.calls) >= self._max_concurrent:
             self._totals["rejected"] += 1
             circuit.reject(self._now())
-            raise BreakerFull(self.name, self._max_concurrent)
-        under_way.begin(guard)
-        return circuit.admit()
+            return BreakerFull(self.name, self._max_concurrent)
+        return None
+
+    def _enter(self, guard: "Guard") -> int:
+        """Give a call its place, and say of which generation it is."""
+        self._under_way.begin(guard)
+        return self._circuit.admit()
 
     def _leave(self, guard: "Guard", generation: int, error: BaseException | None) -> Outcome:
         """Take the place back and count how the call has ended."""
@@ -198,10 +214,10 @@ class Breaker:
 
 
 class Guard(TimedCall):
-    """One call through a breaker: its place is taken on entry, and on exit given back, whatever happens."""
+    """A call that nothing refuses: its place is taken on entry, and on exit given back, whatever happens."""
 
     outcome: Outcome | None = None
-    """How the call has ended; None before, and when it wasn't let through."""
+    """How the call has ended; None before."""
 
     _generation: int
 
