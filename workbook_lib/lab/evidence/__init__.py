@@ -5,6 +5,7 @@ from workbook_lib.lab.evidence.database import rows
 from workbook_lib.lab.evidence.graph import Edge, NodeKind, assert_edges, service_edges
 from workbook_lib.lab.evidence.groups import Group, GroupSample, GroupWatch, Member, group_members
 from workbook_lib.lab.evidence.history import Finding, History, check_history
+from workbook_lib.lab.evidence.instances import InstanceSample, InstanceWatch
 from workbook_lib.lab.evidence.jaeger import Jaeger
 from workbook_lib.lab.evidence.junit import CaseResult, junit
 from workbook_lib.lab.evidence.kafka import PartitionLag, group_lag, topic_offsets
@@ -44,6 +45,8 @@ __all__ = [
     "History",
     "Hop",
     "HotSpot",
+    "InstanceSample",
+    "InstanceWatch",
     "Jaeger",
     "Member",
     "NodeKind",

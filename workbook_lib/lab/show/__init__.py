@@ -7,6 +7,8 @@ from workbook_lib.lab.show.bursts import bursts
 from workbook_lib.lab.show.charts import bars, latency_histogram, timeline
 from workbook_lib.lab.show.code import source
 from workbook_lib.lab.show.flame import flame_graph
+from workbook_lib.lab.show.histogram import histogram
+from workbook_lib.lab.show.instances import instances
 from workbook_lib.lab.show.lines import curves
 from workbook_lib.lab.show.output import Picture, Shown
 from workbook_lib.lab.show.pages import consul_ui, web_page
@@ -31,6 +33,8 @@ __all__ = [
     "consul_ui",
     "curves",
     "flame_graph",
+    "histogram",
+    "instances",
     "latency_histogram",
     "log_lines",
     "pile_up",
