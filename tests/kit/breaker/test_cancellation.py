@@ -210,15 +210,18 @@ def test_a_loop_that_was_closed_under_it_takes_no_timeout_along():
         loop.close()
 
 
-async def test_a_timeout_needs_a_task_to_cancel():
-    loop, raised = asyncio.get_running_loop(), asyncio.Event()
-    breaker = Breaker("x")
+async def test_a_timeout_needs_a_task_to_cancel_and_who_has_none_takes_no_place(touchy, clock):
+    with pytest.raises(ConnectionError):
+        await touchy.call(fails)
+    await clock.advance(6)
+    tried = asyncio.Event()
 
     def in_a_callback() -> None:
-        with pytest.raises(RuntimeError, match="in a task"), breaker.guard():
+        with pytest.raises(RuntimeError, match="in a task"), touchy.guard():
             pytest.fail("nobody could end this in time")
-        raised.set()
+        tried.set()
 
-    loop.call_soon(in_a_callback)
-    await raised.wait()
-    assert breaker.in_flight == 0
+    asyncio.get_running_loop().call_soon(in_a_callback)
+    await tried.wait()
+    assert touchy.in_flight == 0
+    assert await touchy.call(ok) == "ok"

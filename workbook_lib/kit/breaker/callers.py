@@ -1,9 +1,7 @@
 """Which errors are the caller's own: they say nothing about the health of the callee."""
 
+import sys
 from typing import Final
-
-import grpc
-import httpx2
 
 from workbook_lib.kit.errors import ServiceError
 
@@ -13,15 +11,15 @@ __all__ = ["callers_own"]
 _OF_THE_CALLEE: Final = {408, 429}
 
 _OWN_IN_RPC: Final = {
-    grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.NOT_FOUND,
-    grpc.StatusCode.ALREADY_EXISTS,
-    grpc.StatusCode.PERMISSION_DENIED,
-    grpc.StatusCode.UNAUTHENTICATED,
-    grpc.StatusCode.FAILED_PRECONDITION,
-    grpc.StatusCode.ABORTED,
-    grpc.StatusCode.OUT_OF_RANGE,
-    grpc.StatusCode.UNIMPLEMENTED,
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "UNAUTHENTICATED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
 }
 
 
@@ -30,13 +28,14 @@ def callers_own(error: Exception) -> bool:
 
     Knows the kit's errors and those that httpx2 (`raise_for_status`) and grpc.aio raise themselves.
     """
-    match error:
-        case ServiceError(status=status):
-            return _is_own(status)
-        case httpx2.HTTPStatusError():
-            return _is_own(error.response.status_code)
-        case grpc.aio.AioRpcError():
-            return error.code() in _OWN_IN_RPC
+    if isinstance(error, ServiceError):
+        return _is_own(error.status)
+    # Looked up, not imported: an error of a library that nobody has imported can't have come.
+    httpx2, grpc = sys.modules.get("httpx2"), sys.modules.get("grpc")
+    if httpx2 is not None and isinstance(error, httpx2.HTTPStatusError):
+        return _is_own(error.response.status_code)
+    if grpc is not None and isinstance(error, grpc.aio.AioRpcError):
+        return error.code().name in _OWN_IN_RPC
     return False
 
 
