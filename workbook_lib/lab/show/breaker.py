@@ -19,7 +19,7 @@ __all__ = ["breaker_timeline"]
 
 COLOURS: Final[dict[State, str]] = {"closed": SERIES[2], "half-open": SERIES[1], "open": ALARM}
 NARROWEST: Final = 0.06  # of the axis: a narrower stretch has no room for its name
-STEP_SECONDS: Final = 0.25
+STEP_SECONDS: Final = 0.5
 
 
 def breaker_timeline(
@@ -72,9 +72,11 @@ def _stretches(
 def _answers(axes: Axes, scenario: Scenario, load: str) -> None:
     plain_axes(axes, grid="y")
     layers, colours = layers_of(scenario.loads[load], STEP_SECONDS)
-    starts = [step * STEP_SECONDS for step in range(max(map(len, layers.values())))]
+    steps = max(map(len, layers.values()))
+    edges = [step * STEP_SECONDS for step in range(steps + 1)]
+    heights = [[*each, each[-1]] for each in layers.values()]  # the last step is as wide as the others
     fills = [tint(colours[name], 0.75) for name in layers]
-    axes.stackplot(starts, list(layers.values()), labels=list(layers), colors=fills, step="post")
+    axes.stackplot(edges, heights, labels=list(layers), colors=fills, step="post")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} s")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=len(layers), frameon=False, fontsize=8)
     axes.text(1, 1.07, "answers a second", fontsize=7.5, color=MUTED, ha="right", transform=axes.transAxes)

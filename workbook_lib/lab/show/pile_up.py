@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["pile_up"]
 
 ROW_INCHES: Final = 1.55
-HEAD_INCHES: Final = 0.75
+HEAD_INCHES: Final = 0.45
 FOOT_INCHES: Final = 0.65
 LEFT: Final = 0.075
 GAP: Final = 0.055
@@ -50,9 +50,11 @@ def pile_up(scenarios: Mapping[str, Scenario], *, title: str = "") -> Picture:
             )
             shared[row] = shared[row] or axes
             panels.append(axes)
-        top = (height - HEAD_INCHES + 0.22) / height
+        top = (height - HEAD_INCHES - 0.03) / height
         figure.text(left, top, name, fontsize=10, weight="bold", color=INK, va="center")
         _column(panels, scenario, loads, colours)
+    for top_axes, name in zip(panels, loads, strict=False):
+        top_axes.set_ylim(0, _slowest_ms(scenarios, name) * 1.25)  # of all; the top is for the failed ones
     handles = [panels[-1].plot([], [], color=colours[name], label=name)[0] for name in services]
     figure.legend(handles=handles, loc="lower left", ncols=len(services) or 1, fontsize=8, frameon=False)
     figure.text(0.1 / 9, 1 - 0.2 / height, title, fontsize=11, weight="bold", color=INK, va="center")
@@ -89,6 +91,11 @@ def _column(
     _marks(panels, scenario.marks)
 
 
+def _slowest_ms(scenarios: Mapping[str, Scenario], load: str) -> float:
+    results = [each.loads[load] for each in scenarios.values() if load in each.loads]
+    return max((result.latencies_ms[-1] for result in results if result.latencies_ms), default=1.0)
+
+
 def _requests(axes: Axes, result: LoadResult) -> None:
     good = [sample for sample in result.timeline if sample.ok]
     bad = [sample.start_seconds for sample in result.timeline if not sample.ok]
@@ -96,7 +103,6 @@ def _requests(axes: Axes, result: LoadResult) -> None:
     axes.scatter(starts, latencies, s=6, color=INK, alpha=0.35, linewidth=0)
     transform = axes.get_xaxis_transform()
     axes.plot(bad, [FAILED_AT] * len(bad), "|", color=ALARM, markersize=7, transform=transform)
-    axes.set_ylim(bottom=0)
 
 
 def _marks(panels: Sequence[Axes], marks: Mapping[str, float]) -> None:
