@@ -1,0 +1,78 @@
+"""Records what happens in a namespace while a cell runs, by the API server's own watch."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+from lightkube import AsyncClient
+from lightkube.core.resource import NamespacedResource
+from lightkube.resources.apps_v1 import Deployment, ReplicaSet
+from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
+from lightkube.resources.core_v1 import Pod
+
+from workbook_lib.lab.kubernetes.following import Gone, follow
+from workbook_lib.lab.kubernetes.moments import Recording
+
+__all__ = ["record"]
+
+ResourceT = TypeVar("ResourceT", bound=NamespacedResource)
+
+
+@asynccontextmanager
+async def record(client: AsyncClient, namespace: str = "default") -> AsyncIterator[Recording]:
+    """Follow a namespace's Deployments, ReplicaSets, pods and autoscalers until the block ends.
+
+    What is there already is recorded first, at about 0 s. The recording can be read while it goes on, and
+    afterwards.
+    """
+    recording = Recording()
+    started = time.monotonic()
+
+    def now() -> float:
+        return time.monotonic() - started
+
+    tasks = [
+        asyncio.create_task(_follow(client, namespace, resource, saw, gone))
+        for resource, saw, gone in (
+            (Pod, lambda pod: recording.saw_pod(now(), pod), lambda name: recording.pod_is_gone(now(), name)),
+            (Deployment, lambda each: recording.saw_scale(now(), each), _ignore),
+            (ReplicaSet, lambda each: recording.saw_scale(now(), each), _ignore),
+            (HorizontalPodAutoscaler, lambda each: recording.saw_autoscaler(now(), each), _ignore),
+        )
+    ]
+    try:
+        yield recording
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def _follow(
+    client: AsyncClient,
+    namespace: str,
+    resource: type[ResourceT],
+    saw: Callable[[ResourceT], None],
+    gone: Callable[[str], None],
+) -> None:
+    async for change in follow(client, resource):
+        if isinstance(change, Gone):
+            for where, name in change:
+                if where == namespace:
+                    gone(name)
+        elif _namespace(change) == namespace:
+            saw(change)
+
+
+def _namespace(each: Any) -> str:  # noqa: ANN401 - lightkube's base class has no metadata, all its classes have
+    return each.metadata.namespace or ""
+
+
+def _ignore(name: str) -> None:
+    del name
