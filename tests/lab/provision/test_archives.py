@@ -274,3 +274,72 @@ def test_prometheus_and_its_alertmanager_are_unpacked_from_their_releases_on_git
     }
     assert unpack_release(CATALOGUE[name], folder, lines.append)[0] == name
     assert (folder / name).read_bytes() == PROGRAM
+
+
+KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+
+
+def publish_kubernetes(site: Site) -> None:
+    """Single programs, each beside a file with nothing but its sum; etcd in an archive of its own project."""
+    for name in KUBERNETES:
+        site.files[f"/v1.34.2/bin/linux/amd64/{name}"] = program = f"#!/bin/sh\n# {name}\n".encode()
+        site.files[f"/v1.34.2/bin/linux/amd64/{name}.sha256"] = hashlib.sha256(program).hexdigest().encode()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        member = tarfile.TarInfo("etcd-v3.6.4-linux-amd64/etcd")
+        member.size = len(PROGRAM)
+        archive.addfile(member, io.BytesIO(PROGRAM))
+    path = "/etcd-io/etcd/releases/download/v3.6.4/"
+    digest = hashlib.sha256(packed.getvalue()).hexdigest()
+    site.files[f"{path}etcd-v3.6.4-linux-amd64.tar.gz"] = packed.getvalue()
+    site.files[f"{path}SHA256SUMS"] = f"{digest}  etcd-v3.6.4-linux-amd64.tar.gz\n".encode()
+
+
+def test_kubernetes_comes_as_single_programs_and_etcd_beside_them(
+    site: Site, folder: Path, lines: list[str]
+) -> None:
+    publish_kubernetes(site)
+    assert unpack_release(CATALOGUE["kubernetes"], folder, lines.append)[0] == "kube-apiserver"
+    assert {path.name for path in folder.iterdir()} == {*KUBERNETES, "etcd"}
+    assert all(os.access(path, os.X_OK) for path in folder.iterdir())
+    assert (folder / "kubectl").read_bytes() == b"#!/bin/sh\n# kubectl\n"
+    assert (folder / "etcd").read_bytes() == PROGRAM
+
+
+@pytest.mark.parametrize("name", [*KUBERNETES, "etcd"])
+def test_one_wrong_sum_among_kubernetes_programs_stops_everything(
+    site: Site, cache: Path, lines: list[str], name: str
+) -> None:
+    publish_kubernetes(site)
+    (path,) = [
+        path for path in site.files if path.endswith((f"/{name}", f"/{name}-v3.6.4-linux-amd64.tar.gz"))
+    ]
+    site.files[path] += b"another byte"
+    with pytest.raises(ChecksumMismatch, match=rf"{name}.* has SHA-256"):
+        chain.provision("kubernetes", report=lines.append)
+    assert list(cache.glob(".building*")) == []
+
+
+def test_a_sum_without_a_name_counts_in_the_file_of_one_sum_only(
+    site: Site, folder: Path, lines: list[str]
+) -> None:
+    publish(site, consul_zip())
+    site.files[CONSUL + SUMS] = hashlib.sha256(consul_zip()).hexdigest().encode()
+    with pytest.raises(ArchiveUnavailable, match="publishes no checksum"):
+        unpack_release(CATALOGUE["consul"], folder, lines.append)
+
+
+def test_etcd_is_of_the_version_that_kubernetes_is_built_with() -> None:
+    module = Path(archives.__file__).parent / "go" / "kubernetes" / "go.mod"
+    (etcd,) = [release for release in archives._BESIDE["kubernetes"] if release.name == "etcd"]
+    assert f"go.etcd.io/etcd/server/v3 v{etcd.version} " in module.read_text()
+
+
+def test_servers_of_kubernetes_are_published_for_linux_alone_and_kwok_without_sums(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    offered = {}
+    for platform in ("linux-arm64", "macos-arm64"):
+        monkeypatch.setattr(archives, "platform_key", lambda platform=platform: platform)
+        offered[platform] = [name for name in ("kubernetes", "kubectl", "kwok") if archives.has_archive(name)]
+    assert offered == {"linux-arm64": ["kubernetes", "kubectl"], "macos-arm64": ["kubectl"]}

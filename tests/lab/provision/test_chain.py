@@ -60,6 +60,20 @@ def test_a_cached_program_that_somebody_removed_is_not_found(cache: Path) -> Non
     assert find("consul") is None
 
 
+def test_kubectl_is_the_users_if_new_enough_else_the_one_beside_the_control_plane(
+    cache: Path, script: Script
+) -> None:
+    """Cloud tools put a kubectl on PATH that is as old as they are."""
+    script("kubectl", "echo 'Client Version: v1.32.4-dispatcher'; echo 'Kustomize Version: v5.5.0'")
+    assert find("kubectl") is None
+    beside = put_into_cache("kubernetes").with_name("kubectl")
+    beside.write_text("#!/bin/sh\n")
+    beside.chmod(0o755)
+    assert find("kubectl") == Found("kubectl", "cache", "1.34.2", beside, "an earlier run")
+    users = script("kubectl", "echo 'Client Version: v1.35.0'; echo 'Kustomize Version: v5.7.1'")
+    assert find("kubectl") == Found("kubectl", "path", "1.35.0", users, str(users))
+
+
 def test_a_name_that_is_not_known_is_answered_with_those_that_are() -> None:
     with pytest.raises(ProvisionError, match=r"no server named 'cassandra'; .* consul, jaeger, kafka, redis"):
         find("cassandra")

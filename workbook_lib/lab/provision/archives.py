@@ -33,6 +33,7 @@ _CONNECT_SECONDS = 5.0
 _SILENCE_SECONDS = 15.0
 _TOTAL_SECONDS = 900.0
 _CHUNK_BYTES = 1 << 18
+_SUM_OF_ONE = ".sha256"  # the ending of a file with the sum of one file, which may leave its name out
 _GO_PLATFORMS = {
     "linux-x86_64": "linux-amd64",
     "linux-arm64": "linux-arm64",
@@ -47,13 +48,25 @@ class ArchiveUnavailable(RuntimeError):
 
 @dataclass(frozen=True)
 class _Release:
-    """Where a publisher puts an archive, its checksums and, inside it, the program."""
+    """Where a publisher puts an archive, its checksums and, inside it, the program.
+
+    Without a `member` the file is the program itself. `name` and `version` are the program's own where they
+    aren't those of the catalogue's entry.
+    """
 
     site: str
     folder: str
     archive: str
     checksums: str
-    member: str
+    member: str = ""
+    name: str = ""
+    version: str = ""
+
+
+def _kubernetes(name: str) -> _Release:
+    return _Release(
+        "https://dl.k8s.io", "/v{version}/bin/{os}/{arch}/", name, f"{name}{_SUM_OF_ONE}", name=name
+    )
 
 
 _RELEASES = {
@@ -86,6 +99,8 @@ _RELEASES = {
         "sha256sums.txt",
         "prometheus-{version}.{os}-{arch}/prometheus",
     ),
+    "kubernetes": _kubernetes("kube-apiserver"),
+    "kubectl": _kubernetes("kubectl"),
     "alertmanager": _Release(
         "https://github.com",
         "/prometheus/alertmanager/releases/download/v{version}/",
@@ -94,51 +109,78 @@ _RELEASES = {
         "alertmanager-{version}.{os}-{arch}/alertmanager",
     ),
 }
+# More that a program needs beside it. KWOK isn't here: its releases have no checksums.
+_BESIDE = {
+    "kubernetes": (
+        *(_kubernetes(name) for name in ("kube-controller-manager", "kube-scheduler", "kubectl")),
+        _Release(
+            "https://github.com",
+            "/etcd-io/etcd/releases/download/v{version}/",
+            "etcd-v{version}-{os}-{arch}.tar.gz",
+            "SHA256SUMS",
+            "etcd-v{version}-{os}-{arch}/etcd",
+            name="etcd",
+            version="3.6.4",  # as in Kubernetes' own go.mod
+        ),
+    )
+}
+_LINUX_ONLY = {"kubernetes"}  # its publisher offers servers for no other system
 
 
 def has_archive(name: str) -> bool:
     """Whether the program's publisher offers archives that can be checked, one of them for this machine."""
-    return name in _RELEASES and platform_key() in _GO_PLATFORMS
+    system = _GO_PLATFORMS.get(platform_key(), "")
+    return name in _RELEASES and bool(system) and (name not in _LINUX_ONLY or system.startswith("linux"))
 
 
 def unpack_release(entry: Program, folder: Path, report: Report) -> tuple[str, str]:
     """Fetch the archive, check it and unpack the program; return its name in `folder`, and its source.
 
-    Raises `ArchiveUnavailable` when it or its checksum can't be had, `ChecksumMismatch` when they differ.
+    What it needs beside it is fetched as well. Raises `ArchiveUnavailable` when an archive or its checksum
+    can't be had, `ChecksumMismatch` when they differ.
     """
-    release = _RELEASES[entry.name]
+    name, site = _unpack_one(entry, _RELEASES[entry.name], folder, report)
+    sites = [site, *(_unpack_one(entry, each, folder, report)[1] for each in _BESIDE.get(entry.name, ()))]
+    return name, f"release archive of {' and '.join(dict.fromkeys(sites))}"
+
+
+def _unpack_one(entry: Program, release: _Release, folder: Path, report: Report) -> tuple[str, str]:
+    """The program's name in `folder`, and the site that it came from."""
     system, processor = _GO_PLATFORMS[platform_key()].split("-")
 
     def fill(template: str) -> str:
-        return template.format(version=entry.version, os=system, arch=processor)
+        return template.format(version=release.version or entry.version, os=system, arch=processor)
 
     base = (os.environ.get(BASE_VARIABLE) or release.site).rstrip("/") + fill(release.folder)
-    archive = fill(release.archive)
+    archive, name = fill(release.archive), release.name or entry.name
+    fetched = folder / f"{archive}.fetched"
     site = urlsplit(base).netloc
     timeout = httpx2.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
     try:
         with httpx2.Client(timeout=timeout, follow_redirects=True) as client:
             expected = _published_sum(client, base + fill(release.checksums), archive)
             what = f"{entry.title}: fetching {archive} from {site}"
-            found = _download(client, base + archive, folder / archive, Heartbeat(what, report))
+            found = _download(client, base + archive, fetched, Heartbeat(what, report))
+        if found != expected:
+            raise ChecksumMismatch(
+                f"{archive} from {site} has SHA-256 {found}, but its publisher's file says {expected}, so it "
+                "isn't used: check the mirror or proxy that it came through, and run the same command again."
+            )
+        _unpack(fetched, archive, fill(release.member), folder / name)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise ArchiveUnavailable(f"{site}: {error or type(error).__name__}") from error
-    if found != expected:
-        raise ChecksumMismatch(
-            f"{archive} from {site} has SHA-256 {found}, but its publisher's file says {expected}, so "
-            "it isn't used: check the mirror or proxy that it came through, and run the same command again."
-        )
-    _unpack(folder / archive, fill(release.member), folder / entry.name)
-    (folder / archive).unlink()
-    return entry.name, f"release archive of {site}"
+    finally:
+        fetched.unlink(missing_ok=True)
+    return name, site
 
 
 def _published_sum(client: httpx2.Client, url: str, archive: str) -> str:
     answer = client.get(url)
     answer.raise_for_status()
     for line in answer.text.splitlines():
-        digest, _, name = line.partition(" ")
-        if name.strip().lstrip("*") == archive and len(digest) == hashlib.sha256().digest_size * 2:
+        digest, _, name = line.strip().partition(" ")
+        named = name.strip().lstrip("*") or (archive if url.endswith(_SUM_OF_ONE) else "")
+        if named == archive and len(digest) == hashlib.sha256().digest_size * 2:
             return digest.lower()
     raise ArchiveUnavailable(f"{urlsplit(url).netloc} publishes no checksum of {archive}")
 
@@ -160,20 +202,23 @@ def _download(client: httpx2.Client, url: str, target: Path, heartbeat: Heartbea
     return digest.hexdigest()
 
 
-def _unpack(archive: Path, member: str, target: Path) -> None:
+def _unpack(fetched: Path, archive: str, member: str, target: Path) -> None:
     try:
-        if archive.suffix == ".zip":
-            with zipfile.ZipFile(archive) as packed, packed.open(member) as program:
+        if not member:
+            with fetched.open("rb") as program:
+                _write(program, target)
+        elif archive.endswith(".zip"):
+            with zipfile.ZipFile(fetched) as packed, packed.open(member) as program:
                 _write(program, target)
         else:
-            with tarfile.open(archive) as packed_tar:
+            with tarfile.open(fetched) as packed_tar:
                 unpacked = packed_tar.extractfile(member)
                 if unpacked is None:
                     raise KeyError(member)
                 with unpacked:
                     _write(unpacked, target)
     except (KeyError, zipfile.BadZipFile, tarfile.TarError) as error:
-        raise ArchiveUnavailable(f"{archive.name} holds no {member}") from error
+        raise ArchiveUnavailable(f"{archive} holds no {member}") from error
 
 
 def _write(program: IO[bytes], target: Path) -> None:

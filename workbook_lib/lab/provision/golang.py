@@ -34,7 +34,16 @@ class GoTool:
     note: str = ""
     tags: str = ""
     beside: Mapping[str, str] = field(default_factory=dict)
+    module: str = ""
+    """The folder of its go.mod, unless that has the tool's name."""
 
+
+_KUBERNETES_FLAGS = (
+    "-s -w -X k8s.io/component-base/version.gitVersion=v"
+    + CATALOGUE["kubernetes"].version
+    + " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34"
+    + " -X k8s.io/component-base/version.gitTreeState=archive"
+)
 
 GO_TOOLS = {
     "consul": GoTool("github.com/hashicorp/consul", "-s -w", 7, 3500),
@@ -74,10 +83,7 @@ GO_TOOLS = {
     # that this Kubernetes is tested with.
     "kubernetes": GoTool(
         "k8s.io/kubernetes/cmd/kube-apiserver",
-        "-s -w -X k8s.io/component-base/version.gitVersion=v"
-        + CATALOGUE["kubernetes"].version
-        + " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34"
-        + " -X k8s.io/component-base/version.gitTreeState=archive",
+        _KUBERNETES_FLAGS,
         9,
         3500,
         beside={
@@ -87,6 +93,7 @@ GO_TOOLS = {
             "etcd": "go.etcd.io/etcd/server/v3",
         },
     ),
+    "kubectl": GoTool("k8s.io/kubernetes/cmd/kubectl", _KUBERNETES_FLAGS, 2, 1500, module="kubernetes"),
     "kwok": GoTool(
         "sigs.k8s.io/kwok/cmd/kwok",
         "-s -w -X sigs.k8s.io/kwok/pkg/consts.Version=v" + CATALOGUE["kwok"].version,
@@ -103,7 +110,7 @@ def build_tool(name: str, go: Path, target: Path, report: Report) -> None:
     """
     tool = GO_TOOLS[name]
     source = target.with_name("module")
-    shutil.copytree(_MODULES / name, source)
+    shutil.copytree(_MODULES / (tool.module or name), source)
     # No debugging information: -s -w leave it out at the end, and compiling without it is 12 % less work.
     command = [str(go), "build", "-v", "-mod=readonly", "-trimpath", "-gcflags=all=-dwarf=false"]
     command += ["-ldflags", tool.linker_flags, "-tags", tool.tags]
