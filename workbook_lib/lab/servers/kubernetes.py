@@ -111,6 +111,9 @@ class ApiServer(Server):
             "requestheader-extra-headers-prefix": "X-Remote-Extra-",
             "proxy-client-cert-file": str(identity.aggregator_certificate),
             "proxy-client-key-file": str(identity.aggregator_key),
+            # By which it asks the node agent for the logs of pods.
+            "kubelet-client-certificate": str(identity.aggregator_certificate),
+            "kubelet-client-key": str(identity.aggregator_key),
             # Five minutes without a node are long to watch.
             "default-not-ready-toleration-seconds": "2",
             "default-unreachable-toleration-seconds": "2",

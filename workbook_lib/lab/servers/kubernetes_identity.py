@@ -84,7 +84,9 @@ class Identity:
         from cryptography.hazmat.primitives.asymmetric import ec
 
         ca = trustme.CA(organization_name="the workbook's control plane")
-        server = ca.issue_cert("127.0.0.1", "localhost", "kubernetes.default.svc")
+        server = ca.issue_cert(
+            "127.0.0.1", "localhost", "kubernetes.default.svc", "metrics-server.kube-system.svc"
+        )
         aggregator = ca.issue_cert("aggregator", common_name="aggregator")
         self._write(self.authority, ca.cert_pem.bytes())
         for leaf, certificate, key in (
