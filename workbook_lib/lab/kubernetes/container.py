@@ -37,10 +37,8 @@ class Host:
     """What the machine gives to containers."""
 
     supervisor: Supervisor
-    root: Path
-    """The project's folder, where its commands are run."""
     environ: Mapping[str, str]
-    """What every process has besides its pod's variables: where programs are, no more."""
+    """What every process has besides its pod's variables: where programs and our packages are, no more."""
 
 
 class BackOff:
@@ -63,10 +61,13 @@ class BackOff:
 
 
 def command_line(container: Container, variables: Mapping[str, str]) -> list[str]:
-    """The process's command; the image's entrypoint is `python -m`. Raises `ConfigError` without either."""
-    words = [*(container.command or ("python", "-m")), *(container.args or ())]
-    if not container.command and not container.args:
-        raise ConfigError(f"container {container.name!r} names no service: the image's entrypoint needs one")
+    """The process's command. The image's entrypoint is `python`, as in deploy/Dockerfile.
+
+    Raises `ConfigError` when neither a command nor arguments are given.
+    """
+    words = [*(container.command or ("python",)), *(container.args or ())]
+    if len(words) == 1 and not container.command:
+        raise ConfigError(f"container {container.name!r} names no service: give it a command or args")
     program, *rest = (expand(word, variables) for word in words)
     return [sys.executable if program in {"python", "python3"} else program, *rest]
 
@@ -90,7 +91,7 @@ class RunningContainer:
         self.spec = spec
         self.state = ContainerState(spec.name, spec.image or "", restarts=restarts)
         self.process: Process | None = None
-        self._host, self._address, self._folder = host, address, folder
+        self._host, self._address, self._folder, self._work = host, address, folder, folder / "work"
         self._variables, self._changed = variables, changed
         self._restart_policy, self._grace_seconds = restart_policy, grace_seconds
         self._stopping = asyncio.Event()
@@ -179,14 +180,14 @@ class RunningContainer:
         variables = await self._variables(self.spec)
         self._environment = {**self._host.environ, **variables}
         argv = command_line(self.spec, variables)
-        folder = self._host.root / self.spec.workingDir if self.spec.workingDir else self._host.root
-        self._folder.mkdir(parents=True, exist_ok=True)
+        # Its working folder lives as long as the pod, as an emptyDir does. Nothing else is mounted.
+        self._work.mkdir(parents=True, exist_ok=True)
         return await asyncio.to_thread(
             self._host.supervisor.spawn,
             self.spec.name,
             argv,
             env=self._environment,
-            cwd=folder if folder.is_dir() else self._host.root,
+            cwd=self._work,
             log=self.log_path,
         )
 
@@ -262,7 +263,7 @@ class RunningContainer:
             program,
             *command[1:],
             env=self._environment,
-            cwd=self._host.root,
+            cwd=self._work,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,

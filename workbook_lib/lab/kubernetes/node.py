@@ -34,7 +34,7 @@ async def run(options: argparse.Namespace) -> None:
     """Until SIGTERM, or until one of the parts fails."""
     supervisor = Supervisor(options.folder / "supervisor.log")
     environ = {name: os.environ[name] for name in KEPT if name in os.environ}
-    host = Host(supervisor, Path.cwd(), {**environ, "PYTHONUNBUFFERED": "1"})
+    host = Host(supervisor, {**environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(Path.cwd())})
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     try:
