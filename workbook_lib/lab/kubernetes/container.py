@@ -126,6 +126,10 @@ class RunningContainer:
         finally:
             self._ended.set()
 
+    def start_no_more(self) -> None:
+        """Let what runs run on, and start nothing."""
+        self._stopping.set()
+
     async def stop(self, grace_seconds: float) -> None:
         """preStop, SIGTERM, and SIGKILL once `grace_seconds` have passed since the beginning. Idempotent."""
         self._stopping.set()
@@ -162,6 +166,9 @@ class RunningContainer:
                 self._wait("ErrImagePull", str(error))
             await self._stopped_within(CONFIG_AGAIN_SECONDS)
         else:
+            return None
+        if self._stopping.is_set():  # while it was being started: whoever stops it saw no process yet
+            await self.process.kill()
             return None
         self.state.run(datetime.now(UTC))
         self._changed()

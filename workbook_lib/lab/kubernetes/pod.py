@@ -78,6 +78,8 @@ class RunningPod:
         """Stop its containers, then take it off the API server. Idempotent."""
         if self._ending is None:
             grace = self._grace_seconds if grace_seconds is None else grace_seconds
+            for each in self.containers:
+                each.start_no_more()
             self._ending = asyncio.create_task(self._end(grace))
         return self._ending
 

@@ -1,0 +1,75 @@
+"""Rolling updates on the process node, decided by the real control plane, under load."""
+
+import asyncio
+
+import pytest
+from lightkube.resources.apps_v1 import Deployment
+
+from tests.lab.kubernetes.welcome import deployed, has_ready
+from workbook_lib.lab import evidence
+from workbook_lib.lab.command import CommandFailed
+from workbook_lib.lab.kubernetes.client import client, kubectl
+from workbook_lib.lab.kubernetes.watching import record
+from workbook_lib.lab.traffic import run_load
+
+pytestmark = pytest.mark.alone
+
+RATE = 150
+
+
+async def test_a_rolling_update_under_constant_load_fails_no_request(cluster, namespace):
+    async with client(cluster, namespace=namespace) as api, record(api, namespace) as recording:
+        url = await deployed(cluster, api, namespace, replicas=2)
+        load = asyncio.create_task(
+            run_load(
+                url,
+                rate=RATE,
+                seconds=3_300 / RATE,
+                timeout_seconds=30,
+                headers={
+                    "Connection": "close"
+                },  # each request is a connection, and so goes to whoever is ready
+                label_header="X-Instance",
+            )
+        )
+        await kubectl(cluster, "-n", namespace, "set", "env", "deployment/welcome", "WELCOME_GREETING=two")
+        await evidence.eventually(lambda: _updated(api, namespace), 120)
+        result = await load
+        await evidence.eventually(lambda: has_ready(api, namespace, 2), 60)
+    assert result.requests >= 3_000
+    assert result.failures == 0, result
+    ready = recording.ready()
+    assert len(ready) == 2  # two ReplicaSets: the old one and the new
+    assert sorted(steps[-1][1] for steps in ready.values()) == [0, 2]
+
+
+async def _updated(api, namespace):
+    deployment = await api.get(Deployment, "welcome", namespace=namespace)
+    status = deployment.status
+    return status.observedGeneration >= deployment.metadata.generation and (
+        status.updatedReplicas,
+        status.replicas,
+        status.availableReplicas,
+    ) == (2, 2, 2)
+
+
+async def test_a_bad_version_never_gets_a_request_and_is_rolled_back(cluster, namespace):
+    async with client(cluster, namespace=namespace) as api, record(api, namespace) as recording:
+        url = await deployed(cluster, api, namespace, progressDeadlineSeconds=5)
+        on = ("-n", namespace)
+        await kubectl(cluster, *on, "set", "env", "deployment/welcome", "WELCOME_LOG_LEVEL=LOUD")
+        with pytest.raises(CommandFailed, match="exceeded its progress deadline"):
+            await kubectl(cluster, *on, "rollout", "status", "deployment/welcome", "--timeout=60s")
+        during = await run_load(url, rate=50, seconds=1, headers={"Connection": "close"}, timeout_seconds=30)
+        await kubectl(cluster, *on, "rollout", "undo", "deployment/welcome")
+        await evidence.eventually(lambda: has_ready(api, namespace, 2), 60)
+    assert during.failures == 0, during
+    bad = {name for name, steps in recording.ready().items() if max(count for _, count in steps) == 0}
+    (good,) = set(recording.ready()) - bad
+    assert len(bad) == 1
+    assert min(count for at, count in recording.ready()[good] if at > _first(recording.ready()[good], 2)) == 2
+
+
+def _first(steps, count):
+    """When there were so many for the first time."""
+    return next(at for at, ready in steps if ready == count) - 1e-9
