@@ -11,7 +11,9 @@ class BreakerSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     timeout_seconds: float | None = Field(
-        default=1.0, gt=0, description="after which a call is cancelled and counts as an error; None: never"
+        default=1.0,
+        gt=0,
+        description="after which a call is cancelled and counts as an error; None: it ends by itself",
     )
     max_concurrent: int = Field(default=100, ge=1, description="calls under way; one more is rejected")
     request_volume_threshold: int = Field(
