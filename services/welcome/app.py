@@ -1,5 +1,6 @@
 """A first service: it greets, and echoes the path that was asked for."""
 
+from fastapi import Response
 from fastapi.responses import PlainTextResponse
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -28,7 +29,8 @@ def build(settings: WelcomeSettings) -> Service:
     service = Service(settings, title="Welcome")
 
     @service.app.get("/{path:path}", response_class=PlainTextResponse)
-    async def greet(path: str) -> str:
+    async def greet(path: str, response: Response) -> str:
+        response.headers["X-Served-By"] = settings.instance
         return f"{settings.greeting}\nYou asked for /{path}\n"
 
     return service

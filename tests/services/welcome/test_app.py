@@ -12,6 +12,7 @@ async def test_every_path_is_greeted_and_echoed(running):
                 f"Hi.\nYou asked for {path.replace('%20', ' ')}\n",
             )
             assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+            assert answer.headers["x-served-by"] == "welcome-8080"  # which of several instances it was
 
 
 async def test_the_greeting_is_a_setting(monkeypatch):

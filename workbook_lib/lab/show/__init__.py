@@ -16,6 +16,7 @@ from workbook_lib.lab.show.pile_up import pile_up
 from workbook_lib.lab.show.pipelines import pipelines
 from workbook_lib.lab.show.rates import rates
 from workbook_lib.lab.show.records import log_lines, tree
+from workbook_lib.lab.show.rollout import autoscaling, rollout
 from workbook_lib.lab.show.servicemap import service_map
 from workbook_lib.lab.show.stacked import stacked_bars
 from workbook_lib.lab.show.states import states
@@ -26,6 +27,7 @@ __all__ = [
     "Picture",
     "Shown",
     "assignment",
+    "autoscaling",
     "bars",
     "boundaries",
     "breaker_timeline",
@@ -40,6 +42,7 @@ __all__ = [
     "pile_up",
     "pipelines",
     "rates",
+    "rollout",
     "service_map",
     "source",
     "stacked_bars",
