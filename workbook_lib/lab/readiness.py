@@ -49,7 +49,8 @@ async def until_answered(
 ) -> None:
     """The same for a server that the user runs, of which there's no process to look at."""
     deadline = time.monotonic() + timeout_seconds
-    while (missing := await _ask(check)) is not None:
+    # It may be far away: one question may take all the time that there is.
+    while (missing := await _ask(check, max(ASK_SECONDS, timeout_seconds))) is not None:
         if time.monotonic() >= deadline:
             where = ", ".join(f"{variable}={value}" for variable, value in addresses.items())
             raise LabError(
@@ -58,13 +59,13 @@ async def until_answered(
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _ask(check: Check) -> str | None:
-    """Ask once, for at most a second; None when ready, else why not."""
+async def _ask(check: Check, seconds: float = ASK_SECONDS) -> str | None:
+    """Ask once, for at most so long; None when ready, else why not."""
     try:
-        async with asyncio.timeout(ASK_SECONDS):
+        async with asyncio.timeout(seconds):
             return await check()
     except TimeoutError:
-        return f"no answer within {ASK_SECONDS:g} s"
+        return f"no answer within {seconds:g} s"
     except (OSError, EOFError, ValueError, http.client.HTTPException) as error:
         return f"{error or type(error).__name__}"
 

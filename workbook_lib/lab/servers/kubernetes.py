@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+import yaml
 
 from workbook_lib.lab.ports import PortRequest
 from workbook_lib.lab.readiness import http_get
@@ -23,6 +25,12 @@ SERVICE_NETWORK = "10.96.0.0/16"
 # The API server writes its own address into the Service `kubernetes`, where a loopback address is refused.
 # This one is set aside for documentation (RFC 5737), and nobody connects to it.
 ADVERTISED = "192.0.2.1"
+# As many pods at once as keep the API server busy, rather than 4.
+_KWOK = {
+    "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+    "kind": "KwokConfiguration",
+    "options": {"podPlayStageParallelism": 16},
+}
 _NOBODY_ASKED = ssl.create_default_context()  # a component is asked for its health on its own port, no more
 _NOBODY_ASKED.check_hostname, _NOBODY_ASKED.verify_mode = False, ssl.CERT_NONE
 
@@ -123,18 +131,17 @@ class ApiServer(Server):
         return Launch(_command(place, "kube-apiserver", flags), environment=environment)
 
     def environment(self, ports: Mapping[str, int]) -> dict[str, str]:
-        """WORKBOOK_KUBECONFIG comes with its start: the file lies in the run's folder."""
-        del ports
-        return {"WORKBOOK_KUBECONFIG": ""}
+        """Its address; with its start WORKBOOK_KUBECONFIG names the file, which lies in the run's folder."""
+        return {"WORKBOOK_KUBECONFIG": f"https://127.0.0.1:{ports['https']}"}
 
     async def check(self, environment: Mapping[str, str]) -> str | None:
         """It lets us in, whichever way the kubeconfig says, and is ready by its own word."""
-        kubeconfig = environment["WORKBOOK_KUBECONFIG"]
-        if Identity.of(environment).tokens.exists():  # ours; of another's /readyz not everybody may ask
-            status, body = await http_get(f"{Identity.of(environment).url}/readyz", tls=_NOBODY_ASKED)
+        identity = Identity.of(environment)
+        if identity.tokens.exists():  # ours; of another's /readyz not everybody may ask
+            status, body = await http_get(f"{identity.url}/readyz", tls=_NOBODY_ASKED)
             if status != 200:
                 return f"/readyz answers {status}: {body[-300:]!r}"
-        return await _missing(kubeconfig, "Namespace")
+        return await _missing(environment["WORKBOOK_KUBECONFIG"], "Namespace")
 
 
 class _Component(Server):
@@ -233,11 +240,15 @@ class Kwok(Server):
 
     def launch(self, place: Place) -> Launch:
         """It acts as a cluster's administrator, and renews its nodes' leases."""
+        configuration = place.folder / "kwok.yaml"  # and not what the reader may have in ~/.kwok
+        configuration.write_text(yaml.safe_dump(_KWOK))
         flags = {
+            "config": str(configuration),
             "kubeconfig": place.environment["WORKBOOK_KUBECONFIG"],
             "manage-nodes-with-annotation-selector": "kwok.x-k8s.io/node=fake",
             "server-address": f"127.0.0.1:{place.ports['http']}",
-            "node-lease-duration-seconds": "40",
+            # Renewed every quarter of it: with the usual 40 s, later than a node may be silent here.
+            "node-lease-duration-seconds": "8",
             "cidr": "10.245.0.0/16",
         }
         return Launch([str(place.program), *_flags(flags)])
@@ -252,13 +263,18 @@ class Kwok(Server):
         return None if status == 200 else f"/healthz answers with HTTP {status}"
 
 
-async def _missing(kubeconfig: str, kind: str) -> str | None:
+async def _missing(kubeconfig: str, kind: Literal["Namespace", "ServiceAccount"]) -> str | None:
     """None when the `default` one of a kind is there, else why not."""
     import httpx2
     from lightkube import ApiError, AsyncClient, KubeConfig
+    from lightkube.core.exceptions import ConfigError
     from lightkube.resources.core_v1 import Namespace, ServiceAccount
 
-    client = AsyncClient(config=KubeConfig.from_file(kubeconfig).get(), timeout=httpx2.Timeout(1.0))
+    try:
+        config = KubeConfig.from_file(kubeconfig).get()
+    except (ConfigError, yaml.YAMLError, KeyError, TypeError) as error:
+        return f"{kubeconfig} is no kubeconfig: {error!r}"
+    client = AsyncClient(config=config, timeout=httpx2.Timeout(5.0))
     try:
         if kind == "Namespace":
             await client.get(Namespace, "default")
