@@ -30,6 +30,7 @@ TAUGHT = {
         "grpc_health",
         "grpc_reflection",
         "httpx2",
+        "lightkube",
         "opentelemetry",
         "pydantic",
         "redis",
