@@ -12,7 +12,8 @@ from collections.abc import Container, Sequence
 from contextlib import aclosing
 
 from workbook_lib.kit.consul import Consul, Instance
-from workbook_lib.kit.discovery import Instances, NoInstances, Subscriber, in_turn
+from workbook_lib.kit.discovery import Instances, NoInstances, Subscriber
+from workbook_lib.kit.discovery.instances import in_turn
 from workbook_lib.kit.logs import get_logger
 
 __all__ = ["LiveInstances", "live_key"]

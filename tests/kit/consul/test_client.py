@@ -109,6 +109,7 @@ def test_a_registration_is_written_as_consuls_api_names_things() -> None:
     check = HttpCheck(url="http://127.0.0.1:9001/health", interval_seconds=0.25, passing_at_first=True)
     assert check.to_json() == {
         "HTTP": "http://127.0.0.1:9001/health",
+        "Notes": "GET http://127.0.0.1:9001/health",
         "Interval": "0.250s",
         "Timeout": "2.000s",
         "DeregisterCriticalServiceAfter": "60.000s",

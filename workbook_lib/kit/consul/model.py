@@ -113,6 +113,7 @@ class HttpCheck:
         """The fields as Consul's API names them."""
         return {
             "HTTP": self.url,
+            "Notes": f"GET {self.url}",  # Consul tells nobody what it asks, but for a check's notes
             "Interval": go_duration(self.interval_seconds),
             "Timeout": go_duration(self.timeout_seconds),
             "DeregisterCriticalServiceAfter": go_duration(self.deregister_critical_after_seconds),

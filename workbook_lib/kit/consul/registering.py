@@ -44,7 +44,7 @@ async def registered(
 async def _keep(consul: Consul, registration: Registration, interval_seconds: float, clock: Clock) -> None:
     while True:
         await clock.sleep(interval_seconds)
-        # Only when it is missing: to register again resets the state of the check.
+        # Only when it is missing: each registration starts the check's interval anew.
         with contextlib.suppress(ConsulError):
             if not await consul.is_registered(registration.id):
                 await consul.register(registration)

@@ -7,7 +7,7 @@ from workbook_lib.kit.discovery.balancers import LeastOutstanding, RoundRobin
 from workbook_lib.kit.discovery.budget import RetryBudget
 from workbook_lib.kit.discovery.directory import Directory
 from workbook_lib.kit.discovery.failover import Failover
-from workbook_lib.kit.discovery.instances import Instances, NoInstances, StaticInstances, in_turn
+from workbook_lib.kit.discovery.instances import Instances, NoInstances, StaticInstances
 from workbook_lib.kit.discovery.memory import EndpointMemory, Remembered
 from workbook_lib.kit.discovery.subscriber import Subscriber
 
@@ -23,5 +23,4 @@ __all__ = [
     "RoundRobin",
     "StaticInstances",
     "Subscriber",
-    "in_turn",
 ]
