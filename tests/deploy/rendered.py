@@ -17,9 +17,9 @@ OVERLAYS = ("dev", "staging", "prod")
 
 @cache
 def kubectl() -> str:
-    """The program that comes with the control plane."""
-    found = provision.find("kubernetes") or provision.provision("kubernetes", report=print)
-    return str(found.path.with_name("kubectl"))
+    """The program, which comes with the control plane or alone."""
+    found = provision.find("kubectl") or provision.provision("kubectl", report=print)
+    return str(found.path)
 
 
 @cache
