@@ -1,10 +1,11 @@
 """A Deployment and a Service of services.welcome, quick enough for a test."""
 
 import yaml
-from lightkube.resources.core_v1 import Pod, Service
+from lightkube.resources.core_v1 import Pod
 
 from workbook_lib.lab import evidence
 from workbook_lib.lab.kubernetes.manifests import apply
+from workbook_lib.lab.kubernetes.process_node import node_port_url
 
 TEMPLATE = """
 apiVersion: apps/v1
@@ -61,8 +62,7 @@ async def deployed(cluster, api, namespace, **changes):
     await apply(cluster, documents, namespace)
     wanted = documents[0]["spec"]["replicas"]
     await evidence.eventually(lambda: has_ready(api, namespace, wanted), 90)
-    service = await api.get(Service, "welcome", namespace=namespace)
-    return f"http://127.0.0.1:{service.spec.ports[0].nodePort}"
+    return await node_port_url(cluster, "welcome", namespace=namespace)
 
 
 async def has_ready(api, namespace, count):

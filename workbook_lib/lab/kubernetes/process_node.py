@@ -5,23 +5,24 @@ from __future__ import annotations
 import base64
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from lightkube.models.apiregistration_v1 import APIServiceSpec, ServiceReference
 from lightkube.models.core_v1 import ServicePort, ServiceSpec
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.apiregistration_v1 import APIService
-from lightkube.resources.core_v1 import Service
+from lightkube.resources.core_v1 import Node, Service
 
 from workbook_lib.lab.errors import LabError
 from workbook_lib.lab.handle import Handle
+from workbook_lib.lab.kubernetes.addresses import LOOPBACK
 from workbook_lib.lab.kubernetes.client import client, kubeconfig
 from workbook_lib.lab.lab import Lab
 from workbook_lib.lab.ports import PortRequest
 from workbook_lib.lab.readiness import http_get
 from workbook_lib.lab.servers.kubernetes_identity import KUBE_PROXY, PROCESS_NODE, Identity
 
-__all__ = ["PROCESS_NODE_NAME", "start_node"]
+__all__ = ["PROCESS_NODE_NAME", "node_port_url", "start_node"]
 
 PROCESS_NODE_NAME = PROCESS_NODE.name.rpartition(":")[2]
 _METRICS = "metrics-server"
@@ -82,3 +83,32 @@ def _as_the_api_server(identity: Identity) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=identity.authority)
     context.load_cert_chain(identity.aggregator_certificate, identity.aggregator_key)
     return context
+
+
+async def node_port_url(lab: Lab, service: str, *, namespace: str = "default") -> str:
+    """Where a Service of type NodePort is reached: on this machine, or at a node of the user's own cluster.
+
+    Raises ApiError when there is no such Service, LabError when it has no node port.
+    """
+    async with client(lab) as cluster:
+        found = await cluster.get(Service, service, namespace=namespace)
+        port = next(
+            (port.nodePort for port in (found.spec and found.spec.ports) or () if port.nodePort), None
+        )
+        if port is None:
+            raise LabError(f"the Service {service} has no node port")
+        host = LOOPBACK
+        if lab["kubernetes"].process is None:
+            nodes = [node async for node in cluster.list(Node)]
+            host = _outside_address(nodes)
+    return f"http://{host}:{port}"
+
+
+def _outside_address(nodes: Iterable[Node]) -> str:
+    addresses = {
+        each.type: each.address for node in nodes for each in (node.status and node.status.addresses) or ()
+    }
+    for kind in ("ExternalIP", "InternalIP"):
+        if kind in addresses:
+            return addresses[kind]
+    raise LabError("no node of your cluster tells its address")

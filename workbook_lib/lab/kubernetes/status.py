@@ -133,7 +133,8 @@ def pod_status(
         "startTime": timestamp(started_at),
     }
     if address:
-        status |= {"podIP": address, "podIPs": [{"ip": address}]}
+        # A strategic patch merges this list: an address from before the node's restart would stay in it.
+        status |= {"podIP": address, "podIPs": [{"$patch": "replace"}, {"ip": address}]}
     return status
 
 

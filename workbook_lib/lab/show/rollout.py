@@ -33,8 +33,8 @@ def rollout(
 ) -> Picture:
     """Draw the ready pods of each ReplicaSet, one layer on another, above the answers a second of each.
 
-    The load's answers are labelled with the pods' names; it began at second `load_at` of the recording, and
-    `marks` names seconds of it. Raises ValueError for a load without requests.
+    The load's answers are labelled with the pods' names; it began at second `load_at` of the recording;
+    `marks` names seconds of the load. Raises ValueError for a load without requests.
     """
     if not load.timeline:
         raise ValueError("no request was sent: there is nothing to draw")
@@ -56,7 +56,7 @@ def rollout(
     for axes, what in ((upper, "ready pods"), (lower, "answers a second")):
         axes.text(1, 1.04, what, fontsize=7.5, color=MUTED, ha="right", transform=axes.transAxes)
     upper.set_xlim(0, until)
-    _mark(upper, lower, {name: at - load_at for name, at in (marks or {}).items()})
+    _mark(upper, lower, marks or {})
     facts = f"{load.requests:,} requests, {load.failures:,} failed"
     figure.text(0.1 / 9, 0.95, title, fontsize=11, weight="bold", color=INK, va="center")
     figure.text(0.98, 0.95, facts, fontsize=8, color=MUTED, ha="right", va="center")
