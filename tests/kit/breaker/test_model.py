@@ -206,8 +206,8 @@ class Lives(RuleBasedStateMachine):
 
 
 Lives.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=50,
+    max_examples=40,
+    stateful_step_count=40,
     deadline=None,  # a busy machine is no error
     derandomize=True,  # nor is a test that fails once in a while of use
     database=None,
