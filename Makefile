@@ -14,7 +14,7 @@ run: $(VENV)/ready  ## set up, run every chapter with progress, and build the si
 
 test: $(VENV)/ready  ## set up and pass every test, papermill runs of all chapters included
 	@$(BIN)/workbook provision
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 8
 
 lab: $(VENV)/ready  ## open the chapters in JupyterLab
 	@$(BIN)/workbook lab

@@ -12,7 +12,7 @@ from workbook_lib.lab.provision import SERVERS
 
 NOTEBOOKS = rules.files("notebooks/*.ipynb")
 SYLLABUS = json.loads((rules.ROOT / "docs" / "syllabus.json").read_text())
-WHOLE_CHAPTERS = ("2", "3")
+WHOLE_CHAPTERS = ("2", "3", "4")
 
 every_chapter = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 
