@@ -63,6 +63,13 @@ async def test_the_details_of_a_wrong_field_pass_too(edge):
     assert {detail["field"] for detail in answer.json()["details"]} == {"name", "email"}
 
 
+async def test_a_home_comes_through_and_tells_whether_it_is_complete(edge):
+    """No recommendations are behind this user service."""
+    home = await edge.get("/users/user123/home")
+    assert (home.status_code, home.headers["x-suggestions"]) == (200, "fallback")
+    assert (home.json()["user"]["id"], home.json()["complete"]) == ("user123", False)
+
+
 @pytest.mark.parametrize(
     "path", ["/users/..%2Fhealth", "/users/a%3Fb=c", "/users/" + "x" * 65, "/inventory/a%20b"]
 )
