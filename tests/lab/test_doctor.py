@@ -104,6 +104,35 @@ def test_an_endpoint_is_asked_for_a_connection(monkeypatch: pytest.MonkeyPatch) 
     assert silent.advice == "start it, correct KAFKA_BOOTSTRAP_SERVERS, or unset it"
 
 
+def test_a_readers_own_cluster_is_asked_where_its_kubeconfig_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "my clusters.yaml"
+    monkeypatch.setenv("WORKBOOK_KUBECONFIG", str(file))
+    broken = finding("Kubernetes")
+    assert broken.state == "missing"
+    assert broken.found.startswith(f"{file} is no kubeconfig: ")
+    for content in ("{}", "current-context: a\ncontexts: []", "[", "just words"):
+        file.write_text(content)
+        assert finding("Kubernetes").advice == "correct or unset WORKBOOK_KUBECONFIG"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        clusters = (
+            f"[{{name: other, cluster: {{server: 'https://x'}}}}, {{name: c, cluster: {{server: '{url}'}}}}]"
+        )
+        context = "{name: mine, context: {cluster: c, user: u}}"
+        file.write_text(f"current-context: mine\ncontexts: [{context}]\nclusters: {clusters}\n")
+        assert finding("Kubernetes") == Finding("Kubernetes", "ok", f"{file}, from WORKBOOK_KUBECONFIG")
+    assert finding("Kubernetes").found == f"nothing listens at {url}, from WORKBOOK_KUBECONFIG"
+
+
+def test_what_no_running_one_can_stand_for_comes_with_two_ways() -> None:
+    assert finding("KWOK").advice == (
+        "run `workbook provision kwok` (a chapter that needs it does so itself; up to 3 minutes), "
+        "or put kwok on PATH"
+    )
+
+
 def test_half_of_jaegers_addresses_is_a_warning_once_jaeger_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import psutil
+import yaml
 from packaging.requirements import Requirement
 
 from workbook_lib.lab.ports import owner_of
@@ -42,6 +43,7 @@ WELL_KNOWN_PORTS = {
     5432: "PostgreSQL",
     9090: "Prometheus",
     9093: "Alertmanager",
+    6443: "Kubernetes' API server",
     8088: "nginx over HTTP",
     8443: "nginx over HTTPS",
     50051: "gRPC of the users service",
@@ -163,16 +165,26 @@ def _place(found: Found) -> str:
 def _get(entry: Program) -> str:
     tool = GO_TOOLS.get(entry.name)
     once = f"up to {tool.minutes} minutes" if tool else "a minute at most"
+    running = " and ".join(entry.endpoint_variables)
     return (
         f"run `workbook provision {entry.name}` (a chapter that needs it does so itself; {once}), "
-        f"or set {' and '.join(entry.endpoint_variables)} to a running one, "
-        f"or put {entry.executables[0]} on PATH"
+        + (f"or set {running} to a running one, " if running else "")
+        + f"or put {entry.executables[0]} on PATH"
     )
 
 
 def _endpoint(entry: Program, found: Found) -> Finding:
-    silent = [address for address in found.detail.split() if not _listens(address)]
     variables = " and ".join(entry.endpoint_variables)
+    try:
+        addresses = [_api_server(found.detail)] if entry.name == "kubernetes" else found.detail.split()
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        return Finding(
+            entry.title,
+            "missing",
+            f"{found.detail} is no kubeconfig: {error}",
+            f"correct or unset {variables}",
+        )
+    silent = [address for address in addresses if not _listens(address)]
     if not silent:
         return Finding(entry.title, "ok", f"{found.detail}, from {variables}")
     return Finding(
@@ -181,6 +193,18 @@ def _endpoint(entry: Program, found: Found) -> Finding:
         f"nothing listens at {' and '.join(silent)}, from {variables}",
         f"start it, correct {variables}, or unset {'it' if len(entry.endpoint_variables) == 1 else 'them'}",
     )
+
+
+def _api_server(kubeconfig: str) -> str:
+    """The address of the cluster that a kubeconfig chooses. Raises OSError, ValueError or YAMLError."""
+    document = yaml.safe_load(Path(kubeconfig).expanduser().read_text())
+    try:
+        chosen = document["current-context"]
+        (context,) = [each["context"] for each in document["contexts"] if each["name"] == chosen]
+        (cluster,) = [c["cluster"] for c in document["clusters"] if c["name"] == context["cluster"]]
+        return str(cluster["server"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"it has no {error}") from error
 
 
 def _listens(address: str) -> bool:
@@ -225,7 +249,9 @@ def _go() -> Finding:
     if found is not None:
         return Finding("Go", "ok", f"{found.version}, {found.path}")
     return Finding(
-        "Go", "ok", "none of your own; to build Consul or Jaeger, it comes as a Python wheel (75 MB)"
+        "Go",
+        "ok",
+        "none of your own; to build Consul, Jaeger or Kubernetes, it comes as a Python wheel (75 MB)",
     )
 
 
