@@ -13,7 +13,7 @@ __all__ = ["bursts"]
 
 STEP_SECONDS: Final = 0.1
 PANEL_INCHES: Final = 1.2
-HEAD_INCHES: Final = 0.62
+HEAD_INCHES: Final = 0.4
 FOOT_INCHES: Final = 0.35
 REFUSED: Final = 429
 
