@@ -109,10 +109,8 @@ class Lab:
                 if not self._is_running(spec.name, index):
                     plans.append(run.plan_service(spec, index, known, reload=reload, arguments=arguments))
                     undo.push_async_callback(plans[-1].handle.stop, ABANDON_SECONDS)
-            last = {name for name in servers if SERVERS[name].starts_last}
-            await run.bring_up([plan for plan in plans[:first_service] if plan.key[0] not in last])
-            await run.bring_up([plan for plan in plans[:first_service] if plan.key[0] in last])
-            await run.bring_up(plans[first_service:])
+            for together in (*_in_turn(plans[:first_service]), plans[first_service:]):
+                await run.bring_up(together)
             undo.pop_all()
         self._keep(plans)
         return Started(
@@ -285,6 +283,12 @@ class Lab:
         for plan in plans:
             self._handles.pop(plan.key, None)  # a restarted one is the last in order
             self._handles[plan.key] = plan.handle
+
+
+def _in_turn(servers: list[Plan]) -> tuple[list[Plan], list[Plan]]:
+    """Those that come up together, and those that do afterwards."""
+    last = [plan for plan in servers if SERVERS[plan.key[0]].starts_last]
+    return [plan for plan in servers if plan not in last], last
 
 
 def _known(*handles: Handle) -> dict[str, str]:
