@@ -34,7 +34,7 @@ spec:
           resources: {requests: {cpu: 50m, memory: 64Mi}}
           startupProbe: {httpGet: {path: /health, port: http}, periodSeconds: 1, failureThreshold: 60}
           readinessProbe: {httpGet: {path: /health, port: http}, periodSeconds: 1, timeoutSeconds: 5}
-          lifecycle: {preStop: {sleep: {seconds: 3}}}
+          lifecycle: {preStop: {sleep: {seconds: 2}}}
 ---
 apiVersion: v1
 kind: Service

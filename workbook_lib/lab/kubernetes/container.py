@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from lightkube import ApiError
-from lightkube.models.core_v1 import Container
+from lightkube.models.core_v1 import Container, Probe
 
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.lab.kubernetes.environment import ConfigError, expand
@@ -98,6 +98,7 @@ class RunningContainer:
         self._ended = asyncio.Event()
         self._prober = Prober(spec, address, self._run_command)
         self._environment: dict[str, str] = {}
+        self._giving_up: asyncio.Task[int | None] | None = None
 
     @property
     def log_path(self) -> Path:
@@ -245,10 +246,10 @@ class RunningContainer:
 
     def _give_up(self, process: Process, why: str) -> None:
         """End it, so that it is started again. Not while it is stopped: it may be slow to answer then."""
-        if not self._stopping.is_set() and process.alive and not getattr(self, "_giving_up", None):
+        under_way = self._giving_up is not None and not self._giving_up.done()
+        if not self._stopping.is_set() and process.alive and not under_way:
             _log.warning("container given up", container=self.spec.name, cause=why)
             self._giving_up = asyncio.create_task(process.stop(self._grace_seconds))
-            self._giving_up.add_done_callback(lambda _: setattr(self, "_giving_up", None))
 
     async def _before_stop(self) -> None:
         hook = self.spec.lifecycle.preStop if self.spec.lifecycle else None
@@ -259,8 +260,6 @@ class RunningContainer:
         elif hook.exec:
             await self._run_command(list(hook.exec.command or ()))
         elif hook.httpGet:
-            from lightkube.models.core_v1 import Probe
-
             await self._prober.ask(Probe(httpGet=hook.httpGet, timeoutSeconds=int(FOREVER)))
 
     async def _run_command(self, command: list[str]) -> str | None:
