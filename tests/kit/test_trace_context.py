@@ -53,7 +53,7 @@ async def test_over_rest(sent: Sent, spans, calling) -> None:
 
 
 async def test_over_grpc(spans) -> None:
-    """But for a second traceparent: gRPC's core keeps the last one, and nobody can tell that there were two."""
+    """But for a second traceparent: gRPC's core keeps the last one, and nobody sees that there were two."""
 
     async def answer(_: bytes, __: grpc.aio.ServicerContext) -> bytes:
         return json.dumps(sent_on()).encode()
