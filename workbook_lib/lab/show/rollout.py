@@ -40,7 +40,8 @@ def rollout(
         raise ValueError("no request was sent: there is nothing to draw")
     answers = _by_replica_set(load)
     ready = {name: _shifted(steps, load_at) for name, steps in recording.ready().items() if name}
-    until = answers.timeline[-1].start_seconds
+    changed = [at for steps in ready.values() for at, _ in steps]
+    until = max([answers.timeline[-1].start_seconds, *changed])
     colours = {name: SERIES[index % len(SERIES)] for index, name in enumerate(ready)} | {FAILED: ALARM}
     figure = new_figure(3.6)
     upper = figure.add_axes((LEFT, 0.56, WIDTH, 0.26))
