@@ -55,21 +55,7 @@ class RunningPod:
         self._changes = asyncio.Event()
         self._deleted = False  # by force, or by somebody else: there is nothing left to write to
         self._ending: asyncio.Task[None] | None = None
-        ran_before = {each.name: each.restartCount + 1 for each in _statuses(pod)}
-        self.containers = [
-            RunningContainer(
-                each,
-                host,
-                stand_in(self.address),
-                folder / f"{self.namespace}_{self.name}_{self.uid}" / each.name,
-                variables=self._variables,
-                changed=self._changes.set,
-                restart_policy=pod.spec.restartPolicy or "Always",
-                grace_seconds=self._grace_seconds,
-                restarts=ran_before.get(each.name, 0),
-            )
-            for each in pod.spec.containers
-        ]
+        self.containers = self._containers(pod, host, folder / f"{self.namespace}_{self.name}_{self.uid}")
         self._running = [asyncio.create_task(each.run()) for each in self.containers]
         self._writing = asyncio.create_task(self._write_back())
         self._changes.set()
@@ -149,6 +135,23 @@ class RunningPod:
         return await container_environment(
             self._pod, container, stand_in(self.address), self._services(), self._sources
         )
+
+    def _containers(self, pod: Pod, host: Host, folder: Path) -> list[RunningContainer]:
+        ran_before = {each.name: each.restartCount + 1 for each in _statuses(pod)}
+        return [
+            RunningContainer(
+                each,
+                host,
+                stand_in(self.address),
+                folder / each.name,
+                variables=self._variables,
+                changed=self._changes.set,
+                restart_policy=self.spec.restartPolicy or "Always",
+                grace_seconds=self._grace_seconds,
+                restarts=ran_before.get(each.name, 0),
+            )
+            for each in self.spec.containers
+        ]
 
     @property
     def _grace_seconds(self) -> float:
