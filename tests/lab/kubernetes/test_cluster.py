@@ -108,7 +108,7 @@ async def test_a_readers_own_cluster_runs_the_same_cells(cluster, tmp_path, monk
             ("kubernetes", None, "yours")
         ]
         async with client(lab, namespace="default") as api:
-            await api.create(imaginary("own", 1), namespace="default")
+            await api.create(imaginary("own", 1))
             assert "own" in (await kubectl(lab, "get", "deployments", "--namespace=default")).text
             await api.delete(Deployment, "own", namespace="default")
         with pytest.raises(LabError, match="the lab has no user"):

@@ -51,9 +51,8 @@ async def test_a_control_plane_that_is_started_again_remembers_everything(tmp_pa
     async with Lab("again", root=tmp_path) as lab:
         await lab.start("kubernetes")
         async with client(lab, namespace="default") as api:
-            await api.create(
-                ConfigMap(metadata=ObjectMeta(name="kept"), data={"a": "b"}), namespace="default"
-            )
+            kept = ObjectMeta(name="kept", namespace="default")
+            await api.create(ConfigMap(metadata=kept, data={"a": "b"}))
             assert (lab.folder / "etcd").is_dir()
             for name in ("kubernetes", "etcd"):
                 await lab[name].kill()
