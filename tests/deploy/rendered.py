@@ -9,7 +9,7 @@ import yaml
 from tests.structure import rules
 from workbook_lib.lab import provision
 
-__all__ = ["OVERLAYS", "kubectl", "objects"]
+__all__ = ["FOLDER", "OVERLAYS", "kubectl", "objects"]
 
 FOLDER = rules.ROOT / "deploy" / "kubernetes"
 OVERLAYS = ("dev", "staging", "prod")

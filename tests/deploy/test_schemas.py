@@ -3,13 +3,15 @@
 import asyncio
 import copy
 import json
+import shutil
 
 import pytest
 import yaml
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Namespace, ServiceAccount
 
-from tests.deploy.rendered import OVERLAYS, objects
+from tests.deploy.page import blocks
+from tests.deploy.rendered import FOLDER, OVERLAYS, objects
 from tests.structure import rules
 from workbook_lib.lab import evidence
 from workbook_lib.lab.command import CommandFailed
@@ -145,6 +147,35 @@ async def test_the_control_plane_finds_what_no_schema_says(strict, kind, path, v
     with pytest.raises(CommandFailed) as refused:
         await _dry_run(strict, tmp_path, [_planted(kind, path, value)])
     assert words in str(refused.value)
+
+
+async def test_an_overlay_of_ones_own_names_a_registry_and_servers_as_the_page_says(strict, tmp_path):
+    """Also that its commands, less the last, work in that order."""
+    shutil.copytree(FOLDER, tmp_path / "deploy" / "kubernetes")
+    ours = tmp_path / "deploy" / "kubernetes" / "overlays" / "ours"
+    ours.mkdir()
+    (ours / "kustomization.yaml").write_text(blocks("yaml")[0])
+    for file in (*ours.iterdir(), *(ours.parent / "prod").iterdir()):
+        # The cluster may be somebody's, with a namespace workbook-prod of theirs.
+        file.write_text(file.read_text().replace("workbook-prod", f"{NAMESPACE}-prod"))
+    told = list(yaml.safe_load_all((await kubectl(strict, "kustomize", ours)).text))
+    assert [problems(each, KEPT) for each in told] == [[]] * len(told)
+    (settings,) = (each["data"] for each in told if each["kind"] == "ConfigMap")
+    assert settings["KAFKA_BOOTSTRAP_SERVERS"].startswith("kafka-1.example.com")
+    assert settings["SERVICE_ENVIRONMENT"] == "prod"
+    images = {_pod(each)["spec"]["containers"][0]["image"] for each in told if each["kind"] == "Deployment"}
+    assert images == {"registry.example.com/team/microservices-workbook:0.1.0"}
+    commands = [
+        line.split()[1:] for line in "".join(blocks("sh")).splitlines() if line.startswith("kubectl ")
+    ]
+    assert [command[0] for command in commands] == ["apply"] * 3
+    try:
+        for command in commands[:-1]:
+            await kubectl(strict, *(each.replace("deploy/", f"{tmp_path}/deploy/") for each in command))
+    finally:
+        await kubectl(
+            strict, "delete", "namespace", f"{NAMESPACE}-prod", "--ignore-not-found", "--wait=false"
+        )
 
 
 async def _dry_run(lab, folder, documents):
