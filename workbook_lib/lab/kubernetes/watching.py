@@ -61,7 +61,8 @@ async def _follow(
     saw: Callable[[ResourceT], None],
     gone: Callable[[str], None],
 ) -> None:
-    async for change in follow(client, resource):
+    # The API server sorts out the others: those of a thousand pods elsewhere needn't be read at all.
+    async for change in follow(client, resource, fields={"metadata.namespace": namespace}):
         if isinstance(change, Gone):
             for where, name in change:
                 if where == namespace:

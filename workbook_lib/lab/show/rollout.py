@@ -99,13 +99,16 @@ def autoscaling(moments: Sequence[AutoscalerMoment], *, title: str = "Autoscalin
     upper.text(1, 1.04, what, fontsize=7.5, color=MUTED, ha="right", transform=upper.transAxes)
     lower.text(1, 1.06, "pods", fontsize=7.5, color=MUTED, ha="right", transform=lower.transAxes)
     figure.text(0.1 / 9, 0.95, title, fontsize=11, weight="bold", color=INK, va="center")
-    lines = [
+    return Picture(figure, "\n".join(_measured(moments, start)))
+
+
+def _measured(moments: Sequence[AutoscalerMoment], start: float) -> list[str]:
+    return [
         f"{each.at - start:6.1f} s  {each.cpu_percent} % of {each.target_percent} %, "
         f"{each.current} pods, {each.desired} wanted"
         for each in moments
         if each.cpu_percent is not None
     ]
-    return Picture(figure, "\n".join(lines))
 
 
 def _whole_numbers(axes: Axes) -> None:
