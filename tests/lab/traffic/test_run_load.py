@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from workbook_lib.lab.evidence import eventually
-from workbook_lib.lab.traffic import TrafficError, connections, hold_connections, run_load
+from workbook_lib.lab.traffic import LoadPlan, TrafficError, connections, hold_connections, run_load
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -196,7 +196,7 @@ async def test_cancelling_ends_the_process(server: Server):
 
 def test_the_process_ends_when_its_input_does():
     command = [sys.executable, "-m", "workbook_lib.lab.traffic"]
-    order = {"job": "load", "plan": {"url": "http://127.0.0.1:9/", "seconds": 60, "rate": 1}}
+    order = LoadPlan("http://127.0.0.1:9/", seconds=60, rate=1).to_wire()
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
         process.stdin.write(json.dumps(order).encode() + b"\n")
         process.stdin.close()

@@ -6,8 +6,8 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Final
 
 from workbook_lib.kit.errors import ServiceError
 from workbook_lib.lab.traffic.generator import MAX_REQUESTS
@@ -52,13 +52,17 @@ async def run_calls(
             milliseconds = (time.perf_counter() - start) * 1000
             samples.append(Sample(start - began, milliseconds, status, label))
 
-    works = [carry_out(steps or {}, began), *(caller() for _ in range(concurrency))]
-    tasks: list[asyncio.Task[object]] = [asyncio.ensure_future(work) for work in works]
+    await _all(carry_out(steps or {}, began), *(caller() for _ in range(concurrency)))
+    what = f"{concurrency} at a time"
+    return LoadResult(what, time.perf_counter() - began, tuple(sorted(samples)), dict(reasons))
+
+
+async def _all(*works: Coroutine[Any, Any, object]) -> None:
+    """Run them until all are done or one fails; then the others are cancelled and its error is raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
     try:
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    what = f"{concurrency} at a time"
-    return LoadResult(what, time.perf_counter() - began, tuple(sorted(samples)), dict(reasons))
