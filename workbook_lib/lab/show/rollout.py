@@ -41,7 +41,8 @@ def rollout(
     answers = _by_replica_set(load)
     ready = {name: _shifted(steps, load_at) for name, steps in recording.ready().items() if name}
     changed = [at for steps in ready.values() for at, _ in steps]
-    until = max([answers.timeline[-1].start_seconds, *changed])
+    marks = marks or {}
+    until = 1.02 * max([answers.timeline[-1].start_seconds, *changed, *marks.values()])
     colours = {name: SERIES[index % len(SERIES)] for index, name in enumerate(ready)} | {FAILED: ALARM}
     figure = new_figure(3.6)
     upper = figure.add_axes((LEFT, 0.56, WIDTH, 0.26))
@@ -57,7 +58,7 @@ def rollout(
     for axes, what in ((upper, "ready pods"), (lower, "answers a second")):
         axes.text(1, 1.04, what, fontsize=7.5, color=MUTED, ha="right", transform=axes.transAxes)
     upper.set_xlim(0, until)
-    _mark(upper, lower, marks or {})
+    _mark(upper, lower, marks)
     facts = f"{load.requests:,} requests, {load.failures:,} failed"
     figure.text(0.1 / 9, 0.95, title, fontsize=11, weight="bold", color=INK, va="center")
     figure.text(0.98, 0.95, facts, fontsize=8, color=MUTED, ha="right", va="center")
@@ -152,8 +153,13 @@ def _mark(upper: Axes, lower: Axes, marks: Mapping[str, float]) -> None:
     for name, moment in marks.items():
         for axes in (upper, lower):
             axes.axvline(moment, color=INK, linewidth=1, linestyle="--")
-        upper.annotate(
-            f" {name}", (moment, 0.88), xycoords=upper.get_xaxis_transform(), fontsize=7.5, color=INK
+        side = "left" if moment < 0.8 * upper.get_xlim()[1] else "right"
+        upper.text(
+            *(moment, 0.88, f" {name} "),
+            transform=upper.get_xaxis_transform(),
+            fontsize=7.5,
+            color=INK,
+            ha=side,
         )
 
 
