@@ -95,7 +95,9 @@ async def test_servers_come_up_together_and_show_where_they_are(lab, until):
     status, leader = await http_get(f"{lab['consul'].url}/v1/status/leader")
     assert status == 200
     assert len(leader) > 5
-    assert lab.environment == {"CONSUL_HTTP_ADDR": lab["consul"].url, "REDIS_URL": lab["redis"].url}
+    dns = lab["consul"].environment["CONSUL_DNS_ADDR"]
+    addresses = {"CONSUL_HTTP_ADDR": lab["consul"].url, "CONSUL_DNS_ADDR": dns, "REDIS_URL": lab["redis"].url}
+    assert lab.environment == addresses
     assert lab["consul"].port("http") != lab["consul"].port("dns")
     for text in (repr(started), started._repr_html_()):
         assert str(lab["consul"].pid) in text

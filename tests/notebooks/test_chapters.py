@@ -55,7 +55,8 @@ def test_a_chapter_passes_to_its_last_cell(result):
 def test_a_chapter_keeps_within_its_budget(result):
     assert result["seconds"] <= NOISE * result["budget_seconds"]
     assert result["peak_mb"] <= result["budget_mb"]
-    assert result["budget_mb"] <= 1200, "the most that any chapter may take"
+    most = 2000 if "kubernetes" in result["servers"] else 1200
+    assert result["budget_mb"] <= most, "the most that a chapter may take"
 
 
 @each_chapter

@@ -77,7 +77,8 @@ class Consul:
     async def is_registered(self, instance_id: str) -> bool:
         """Whether this agent knows the instance: an agent that lost its memory in a restart doesn't."""
         path = f"/v1/agent/service/{quote(instance_id, safe='')}"
-        return (await self._query(path, missing_ok=True)).value is not None
+        with suppress_instrumentation():  # it is asked every few seconds, for no request
+            return (await self._query(path, missing_ok=True)).value is not None
 
     async def health(
         self,

@@ -58,14 +58,7 @@ class Elsewhere(grpc.aio.UnaryUnaryClientInterceptor):
                 call = await continuation(details, request)
             else:
                 call = self._call_at(instance, details, request, deadline)
-            try:
-                await call
-            except grpc.aio.AioRpcError as failure:
-                failed.append(call)
-                raise error_of(failure, instance.rpc_target) from failure
-            except asyncio.CancelledError:
-                call.cancel()
-                raise
+            await _outcome(call, instance.rpc_target, failed)
             return call
 
         repeatable = may_repeat(details.method)
@@ -96,6 +89,18 @@ class Elsewhere(grpc.aio.UnaryUnaryClientInterceptor):
             )
         finally:
             _attempt_under_way.reset(token)
+
+
+async def _outcome(call: Any, target: str, failed: list[Any]) -> None:  # noqa: ANN401
+    """Wait for a call; it is kept in `failed` if it fails, and cancelled with its caller."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as failure:
+        failed.append(call)
+        raise error_of(failure, target) from failure
+    except asyncio.CancelledError:
+        call.cancel()
+        raise
 
 
 def may_repeat(method: str | bytes) -> bool:

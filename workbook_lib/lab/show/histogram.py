@@ -40,14 +40,8 @@ def histogram(
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} {unit}")
     for name, value in limits.items():
         axes.axvline(value, color=INK, linewidth=1, linestyle="--")
-        axes.annotate(
-            f"{name} ",
-            (value, 1.02),
-            xycoords=axes.get_xaxis_transform(),
-            fontsize=7.5,
-            color=MUTED,
-            ha="right",
-        )
+        place = axes.get_xaxis_transform()
+        axes.annotate(f"{name} ", (value, 1.02), xycoords=place, fontsize=7.5, color=MUTED, ha="right")
     figure.text(0.1 / 9, 0.93, title, fontsize=11, weight="bold", color=INK, va="center")
     middle = statistics.median(measured)
     text = (
