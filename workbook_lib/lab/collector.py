@@ -50,8 +50,11 @@ async def configure(jaeger: Handle, name: str) -> None:
 
     async def check() -> str | None:
         # The receivers are what it starts last.
-        async with httpx2.AsyncClient(timeout=2.0, trust_env=False) as client:
-            answer = await client.get(f"http://127.0.0.1:{ports['otlp_http']}/v1/traces")
+        try:
+            async with httpx2.AsyncClient(timeout=2.0, trust_env=False) as client:
+                answer = await client.get(f"http://127.0.0.1:{ports['otlp_http']}/v1/traces")
+        except httpx2.TransportError as error:
+            return f"its receivers don't listen ({error!r})"
         served = answer.headers.get(GENERATION_HEADER)
         return None if served == generation else "the old receivers still listen"
 

@@ -59,8 +59,9 @@ async def until_answered(
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _ask(check: Check, seconds: float = ASK_SECONDS) -> str | None:
-    """Ask once, for at most so long; None when ready, else why not."""
+async def _ask(check: Check, seconds: float | None = None) -> str | None:
+    """Ask once, for at most so long (ASK_SECONDS); None when ready, else why not."""
+    seconds = ASK_SECONDS if seconds is None else seconds
     try:
         async with asyncio.timeout(seconds):
             return await check()

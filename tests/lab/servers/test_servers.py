@@ -30,7 +30,15 @@ def test_an_address_may_be_a_url_or_host_and_port(value, expected):
     assert address(value, 9092) == expected
 
 
-@pytest.mark.parametrize("name", SERVERS)
+PARTS = {companion for server in SERVERS.values() for companion in server.companions}
+
+
+@pytest.mark.parametrize("name", sorted(PARTS))
+def test_what_is_part_of_another_server_is_never_the_users_alone(name):
+    assert SERVERS[name].external(dict.fromkeys(SERVERS[name].variables, "host:1")) is None
+
+
+@pytest.mark.parametrize("name", sorted(SERVERS.keys() - PARTS))
 def test_a_server_is_external_only_when_all_its_variables_are_set(name):
     variables = SERVERS[name].variables
     everything = dict.fromkeys(variables, "host:1")

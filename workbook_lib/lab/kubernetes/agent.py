@@ -15,7 +15,7 @@ from lightkube import ApiError, AsyncClient
 from lightkube.models.coordination_v1 import LeaseSpec
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.coordination_v1 import Lease
-from lightkube.resources.core_v1 import Node, NodeStatus, Pod, Service
+from lightkube.resources.core_v1 import Node, NodeStatus, Pod
 
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.lab.kubernetes.addresses import LOOPBACK, PodAddresses
@@ -40,7 +40,6 @@ class Agent:
     def __init__(self, name: str, client: AsyncClient, host: Host, folder: Path, *, port: int) -> None:
         self.name = name
         self.pods: dict[tuple[str, str], RunningPod] = {}
-        self.services: dict[tuple[str, str], Service] = {}
         self.registered = asyncio.Event()
         self._client, self._host, self._folder, self._port = client, host, folder, port
         self._ends: set[asyncio.Task[None]] = set()
@@ -50,7 +49,6 @@ class Agent:
         addresses = PodAddresses(await self._register())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._renew())
-            tasks.create_task(self._follow_services())
             tasks.create_task(self._follow_pods(addresses))
 
     async def stop(self, grace_seconds: float) -> None:
@@ -145,14 +143,6 @@ class Agent:
                 raise
             await self._client.create(lease)
 
-    async def _follow_services(self) -> None:
-        async for each in follow(self._client, Service):
-            if isinstance(each, Gone):
-                for key in each:
-                    self.services.pop(key, None)
-            elif each.metadata:
-                self.services[each.metadata.namespace or "", each.metadata.name or ""] = each
-
     async def _follow_pods(self, addresses: PodAddresses) -> None:
         self.registered.set()
         async for each in follow(self._client, Pod, fields={"spec.nodeName": self.name}):
@@ -179,9 +169,7 @@ class Agent:
                 and not pod.metadata.deletionTimestamp
             ):
                 return
-            mine = self.pods[key] = RunningPod(
-                pod, self._client, self._host, addresses, self._folder, self.services.values
-            )
+            mine = self.pods[key] = RunningPod(pod, self._client, self._host, addresses, self._folder)
             _log.info("took pod", pod=mine.name, address=mine.address)
         if pod.metadata.deletionTimestamp:
             grace = pod.metadata.deletionGracePeriodSeconds

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
+import httpx2
 from lightkube import ApiError
 from lightkube.models.core_v1 import Container, Probe
 
@@ -159,7 +160,7 @@ class RunningContainer:
             try:
                 self.process = await self._start()
                 break
-            except (ConfigError, ApiError) as error:
+            except (ConfigError, ApiError, httpx2.HTTPError) as error:
                 self._wait("CreateContainerConfigError", str(error))
             except ProcessError as error:
                 self._wait("RunContainerError", str(error))

@@ -129,7 +129,7 @@ async def container_environment(
         value = await _value(variable, pod, container, address, namespace, sources, variables)
         if value is not None:
             variables[variable.name] = value
-    return {name: address if value == "0.0.0.0" else value for name, value in variables.items()}  # noqa: S104
+    return {name: address if value == "0.0.0.0" else value for name, value in variables.items()}  # noqa: S104  # nosec B104
 
 
 async def _value(

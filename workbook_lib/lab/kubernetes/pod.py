@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,6 @@ class RunningPod:
         host: Host,
         addresses: PodAddresses,
         folder: Path,
-        services: Callable[[], Iterable[Service]],
     ) -> None:
         if pod.metadata is None or pod.spec is None:
             raise ValueError("a pod has metadata and a spec")
@@ -46,7 +45,7 @@ class RunningPod:
         self.uid = pod.metadata.uid or ""
         self.labels: Mapping[str, str] = pod.metadata.labels or {}
         self.spec = pod.spec
-        self._pod, self._client, self._addresses, self._services = pod, client, addresses, services
+        self._pod, self._client, self._addresses = pod, client, addresses
         ports = [port.containerPort for each in pod.spec.containers for port in each.ports or ()]
         self.address = addresses.take(ports)
         self._sources = ApiSources(client)
@@ -132,8 +131,10 @@ class RunningPod:
         )
 
     async def _variables(self, container: Container) -> dict[str, str]:
+        # Asked anew: a Service that was made just before the pod is known to it.
+        services = [each async for each in self._client.list(Service, namespace=self.namespace)]
         return await container_environment(
-            self._pod, container, stand_in(self.address), self._services(), self._sources
+            self._pod, container, stand_in(self.address), services, self._sources
         )
 
     def _containers(self, pod: Pod, host: Host, folder: Path) -> list[RunningContainer]:

@@ -27,7 +27,7 @@ def log_lines(lines: str | Path | Iterable[str], *, limit: int = 20, **having: s
     isn't JSON is shown as it is.
     """
     if isinstance(lines, str | Path):  # not splitlines: a value may hold a line separator of Unicode's
-        lines = Path(lines).read_text(encoding="utf-8", errors="replace").split("\n")
+        lines = Path(lines).read_text(encoding="utf-8", errors="replace").removesuffix("\n").split("\n")
     wanted = [
         record
         for record in map(_parse, lines)
