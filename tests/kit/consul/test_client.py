@@ -213,6 +213,16 @@ async def test_a_watched_service_shows_who_comes_and_goes(consul: Consul, name: 
         assert await anext(answers) == []
 
 
+async def test_watched_statuses_tell_of_the_sick_too(consul: Consul, name: str) -> None:
+    async with asyncio.timeout(30), aclosing(consul.watch_statuses(name)) as answers:
+        assert await anext(answers) == {}
+        await consul.register(registration(name))
+        assert (await anext(answers)).keys() == {f"{name}-1"}
+        await consul.deregister(f"{name}-1")
+        while await anext(answers):  # its check may have been heard of in between
+            continue
+
+
 async def test_a_blocking_query_waits_for_its_time_when_nothing_changes(consul: Consul, name: str) -> None:
     first = await consul.health(name)
     started = time.monotonic()
