@@ -35,23 +35,27 @@ _NOBODY_ASKED = ssl.create_default_context()  # a component is asked for its hea
 _NOBODY_ASKED.check_hostname, _NOBODY_ASKED.verify_mode = False, ssl.CERT_NONE
 
 
-class Etcd(Server):
-    """What the API server stores everything in. It forgets nothing between its starts, and syncs no disk."""
-
-    name = "etcd"
-    title = "etcd"
-    variables: ClassVar = ("ETCD_URL",)
-    ports: ClassVar = (PortRequest("client", 2379), PortRequest("peer", 2380))
+class _Part(Server):
+    """A part of a control plane: its program comes with Kubernetes, and nobody has it alone."""
 
     @property
     def program(self) -> str:
-        """It comes with Kubernetes."""
+        """The one that the API server is found by, beside which it lies."""
         return "kubernetes"
 
     def external(self, environ: Mapping[str, str]) -> dict[str, str] | None:
         """It belongs to one control plane."""
         del environ
         return None
+
+
+class Etcd(_Part):
+    """What the API server stores everything in. It forgets nothing between its starts, and syncs no disk."""
+
+    name = "etcd"
+    title = "etcd"
+    variables: ClassVar = ("ETCD_URL",)
+    ports: ClassVar = (PortRequest("client", 2379), PortRequest("peer", 2380))
 
     def launch(self, place: Place) -> Launch:
         """Loopback only."""
@@ -144,22 +148,12 @@ class ApiServer(Server):
         return await _missing(environment["WORKBOOK_KUBECONFIG"], "Namespace")
 
 
-class _Component(Server):
+class _Component(_Part):
     """A client of the API server's that serves its own health by https."""
 
     ports: ClassVar = (PortRequest("https"),)
     start_seconds: ClassVar = 60.0
     starts_last: ClassVar = True  # it ends when the API server doesn't know its role yet
-
-    @property
-    def program(self) -> str:
-        """It comes with Kubernetes."""
-        return "kubernetes"
-
-    def external(self, environ: Mapping[str, str]) -> dict[str, str] | None:
-        """It belongs to one control plane."""
-        del environ
-        return None
 
     def environment(self, ports: Mapping[str, int]) -> dict[str, str]:
         """Where its health is asked."""
@@ -198,8 +192,6 @@ class ControllerManager(_Component):
             "horizontal-pod-autoscaler-downscale-stabilization": "10s",  # 5 min
             "horizontal-pod-autoscaler-initial-readiness-delay": "2s",  # 30 s
             "horizontal-pod-autoscaler-cpu-initialization-period": "5s",  # 5 min
-            "kube-api-qps": "300",  # 20
-            "kube-api-burst": "500",  # 30
         }
         known = {"WORKBOOK_KUBECONFIG": place.environment["WORKBOOK_KUBECONFIG"]}
         return Launch(_command(place, "kube-controller-manager", flags), environment=known)
@@ -220,11 +212,7 @@ class Scheduler(_Component):
     def launch(self, place: Place) -> Launch:
         """One instance, so there is no leader to elect."""
         identity = Identity.of(place.environment)
-        flags = {
-            **_of_a_component(place, identity, users.SCHEDULER),
-            "kube-api-qps": "300",
-            "kube-api-burst": "500",
-        }
+        flags = _of_a_component(place, identity, users.SCHEDULER)
         return Launch(_command(place, "kube-scheduler", flags))
 
 
@@ -298,6 +286,8 @@ def _of_a_component(place: Place, identity: Identity, user: users.User) -> dict[
         "bind-address": "127.0.0.1",
         "secure-port": str(place.ports["https"]),
         "leader-elect": "false",
+        "kube-api-qps": "300",  # of the controllers 20, of the scheduler 50
+        "kube-api-burst": "500",  # 30, 100
     }
 
 
