@@ -24,7 +24,7 @@ lock:  ## resolve pyproject.toml again into requirements.lock and deploy/ (the n
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--all-extras --output-file requirements.lock pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--constraint requirements.lock --output-file deploy/requirements.lock pyproject.toml
+		--constraint requirements.lock --extra model --output-file deploy/requirements.lock pyproject.toml
 
 stubs: $(VENV)/ready  ## generate the gRPC stubs of services/contracts again
 	@$(BIN)/python -m services.contracts.generate
