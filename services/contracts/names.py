@@ -12,6 +12,7 @@ __all__ = [
     "ORDERS",
     "PAYMENTS",
     "PRODUCTS",
+    "RATES",
     "RECOMMENDATIONS",
     "REPORTS",
     "SHOP",
@@ -33,3 +34,4 @@ ONCALL: Final = "oncall"
 RECOMMENDATIONS: Final = "recommendations"
 ANALYTICS: Final = "analytics"
 ATOMIC_ORDERS: Final = "atomic-orders"
+RATES: Final = "rates"

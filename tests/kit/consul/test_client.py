@@ -193,6 +193,17 @@ async def test_a_checked_put_stores_only_over_the_entry_that_was_read(consul: Co
     assert not await consul.kv_put(name, "third", cas=entry.modify_index)
 
 
+async def test_entries_put_together_change_in_one_moment_or_not_at_all(consul: Consul, name: str) -> None:
+    async with asyncio.timeout(10), aclosing(consul.watch_prefix(f"{name}/")) as answers:
+        assert await anext(answers) == []
+        index = await consul.kv_put_all({f"{name}/a": "1", f"{name}/b": b"2"})
+        entries = await anext(answers)
+    assert [(each.text, each.modify_index) for each in entries] == [("1", index), ("2", index)]
+    with pytest.raises(ConsulError):
+        await consul.kv_put_all({f"{name}/a": "3", f"{name}/b": "4" * 600_000})  # Consul takes 512 KiB
+    assert await consul.kv_list(f"{name}/") == entries
+
+
 async def test_a_watched_key_shows_each_change(consul: Consul, name: str) -> None:
     async with asyncio.timeout(10), aclosing(consul.watch_key(name)) as entries:
         assert await anext(entries) is None

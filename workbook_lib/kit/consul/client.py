@@ -1,6 +1,8 @@
 """The client of one Consul agent."""
 
 import asyncio
+import base64
+import json
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -139,9 +141,7 @@ class Consul:
 
     async def kv_list(self, prefix: str) -> list[KeyValue]:
         """All entries whose keys begin with `prefix`, in the order of their keys."""
-        answer = await self._query(f"/v1/kv/{quote(prefix)}", {"recurse": "true"}, missing_ok=True)
-        with self._understanding("kv"):
-            return [KeyValue.from_json(entry) for entry in answer.value or ()]
+        return (await self._kv_list_query(prefix)).value
 
     async def kv_put(self, key: str, value: str | bytes, *, cas: int | None = None) -> bool:
         """Store `value`; False tells that the check failed and nothing was stored.
@@ -151,6 +151,19 @@ class Consul:
         params = {} if cas is None else {"cas": str(cas)}
         answer = await self._request("PUT", f"/v1/kv/{quote(key)}", params=params, content=value)
         return bool(answer.json())
+
+    async def kv_put_all(self, entries: Mapping[str, str | bytes]) -> int:
+        """Store all of `entries` (at most 64, Consul's limit) or none, in one moment; return its index.
+
+        Whoever lists their common prefix sees either none of them changed or all. Raises `ConsulError`.
+        """
+        changes = [
+            {"KV": {"Verb": "set", "Key": key, "Value": base64.b64encode(_bytes(value)).decode()}}
+            for key, value in entries.items()
+        ]
+        answer = await self._request("PUT", "/v1/txn", content=json.dumps(changes))
+        with self._understanding("txn"):
+            return max(int(result["KV"]["ModifyIndex"]) for result in answer.json()["Results"])
 
     async def kv_delete(self, key: str) -> None:
         """Remove the entry of `key`; one that isn't there is no error."""
@@ -185,6 +198,24 @@ class Consul:
             return await self._kv_query(key, index=index, wait_seconds=wait)
 
         return watch(ask, wait_seconds=wait_seconds, clock=self._clock)
+
+    def watch_prefix(
+        self, prefix: str, *, wait_seconds: float = WAIT_SECONDS
+    ) -> AsyncGenerator[list[KeyValue], None]:
+        """Follow all entries under `prefix`, as they are at one moment; see `watch` for when."""
+
+        async def ask(index: int, wait: float) -> Answer[list[KeyValue]]:
+            return await self._kv_list_query(prefix, index=index, wait_seconds=wait)
+
+        return watch(ask, wait_seconds=wait_seconds, clock=self._clock)
+
+    async def _kv_list_query(
+        self, prefix: str, *, index: int = 0, wait_seconds: float = 0
+    ) -> Answer[list[KeyValue]]:
+        path = f"/v1/kv/{quote(prefix)}"
+        answer = await self._query(path, {"recurse": "true"}, index, wait_seconds, missing_ok=True)
+        with self._understanding("kv"):
+            return Answer([KeyValue.from_json(entry) for entry in answer.value or ()], answer.index)
 
     async def _kv_query(
         self, key: str, *, index: int = 0, wait_seconds: float = 0, consistent: bool = False
@@ -270,3 +301,7 @@ class Consul:
             )
             telemetry.instrument_http(self._client)
         return self._client
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
