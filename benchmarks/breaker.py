@@ -25,7 +25,7 @@ import pybreaker
 from purgatory.domain.model import OpenedState
 from purgatory.service._async.circuitbreaker import AsyncCircuitBreaker
 
-from benchmarks.figures import publish
+from benchmarks.figures import add_options, publish
 from workbook_lib.kit import logs
 from workbook_lib.kit.breaker import Breaker, BreakerOpen, BreakerSettings
 
@@ -70,12 +70,12 @@ async def fails() -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--calls", type=int, default=CALLS, help="in each turn")
     options = parser.parse_args()
     logs.configure("benchmark", "benchmark", level="ERROR")
-    publish(asyncio.run(measure(options.rounds, options.calls)), as_json=options.json)
+    publish(asyncio.run(measure(options.rounds, options.calls)), options)
 
 
 async def measure(rounds: int = ROUNDS, calls: int = CALLS) -> list[Row]:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.figures import publish
+from benchmarks.figures import add_options, publish
 
 TASKS = 100_000
 THREADS = 2_000
@@ -85,13 +85,13 @@ class Row:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_options(parser)
     parser.add_argument("--only", choices=sorted(HERE), help="measure one kind in this very process")
-    arguments = parser.parse_args()
-    if arguments.only:
-        print(json.dumps(HERE[arguments.only]()))
+    options = parser.parse_args()
+    if options.only:
+        print(json.dumps(HERE[options.only]()))
         return
-    publish(list(measure()), as_json=arguments.json)
+    publish(measure(), options)
 
 
 def measure() -> Iterator[Row]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from benchmarks.figures import publish
+from benchmarks.figures import add_options, publish
 from benchmarks.gin.build import GinUnavailable, build_gin
 from benchmarks.load import CONNECTIONS, Load, generator
 from benchmarks.rounds import Sample, Way, interleaved, middle
@@ -74,7 +74,7 @@ class Row:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of load, each time")
     parser.add_argument("--only", nargs="+", metavar="NAME", help='frameworks, such as FastAPI "bare ASGI"')
@@ -89,7 +89,7 @@ def main() -> None:
             notes.append(f"Gin is left out: {error}")
         chosen = [each for each in found if not options.only or each.framework in options.only]
         rows = list(measure(chosen, options.rounds, options.seconds))
-    publish(rows, as_json=options.json, notes=notes)
+    publish(rows, options, notes=notes)
 
 
 def contenders() -> Iterator[Contender]:

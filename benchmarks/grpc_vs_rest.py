@@ -14,27 +14,26 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Final
 
 import grpc
 import psutil
 
-from benchmarks.figures import machine
+from benchmarks.figures import add_options, publish
 from benchmarks.generator import percentile
-from benchmarks.transports.codecs import codecs
+from benchmarks.transports.codecs import Codec, codecs
 from benchmarks.transports.ways import MANY, WAYS, Ask, Service, Way
-from benchmarks.transports.wire import on_the_wire
+from benchmarks.transports.wire import Wire, on_the_wire
 from services.contracts import users_pb2
 from services.contracts.users_pb2_grpc import UserServiceStub
 from workbook_lib.lab import Lab
 
-__all__ = ["Calls", "calls"]
+__all__ = ["TABLES", "Calls", "calls"]
 
 WARM_CALLS = 5
 
@@ -53,6 +52,9 @@ class Calls:
     service_us: float
 
 
+TABLES: Final = {"codecs": Codec, "wire": Wire, "calls": Calls}
+
+
 @dataclass(frozen=True)
 class _Sample:
     latencies: list[float]
@@ -64,30 +66,23 @@ class _Sample:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0, help="of load, each time")
     parser.add_argument("--callers", type=int, default=8, help="who ask at the same time")
     parser.add_argument("--http", help="of a running service; with --grpc and --pid")
     parser.add_argument("--grpc")
     parser.add_argument("--pid", type=int)
-    figures = asyncio.run(_measure(parser.parse_args()))
-    if parser.parse_args().json:
-        print(json.dumps({"machine": machine(), **figures}))
-        return
-    from workbook_lib.lab import show
-
-    print(machine())
-    for title, rows in figures.items():
-        print(f"\n{title}", show.table(rows), sep="\n")
+    options = parser.parse_args()
+    publish(asyncio.run(_measure(options)), options)
 
 
-async def _measure(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
-    encoded = [asdict(row) for row in codecs((1, MANY))]
+async def _measure(options: argparse.Namespace) -> dict[str, Sequence[Codec | Wire | Calls]]:
+    encoded = list(codecs((1, MANY)))
     async with _service(options) as (service, process):
-        wire = [asdict(await on_the_wire(way, service)) for way in WAYS]
+        wire = [await on_the_wire(way, service) for way in WAYS]
         loaded = await calls(service, process, options.rounds, options.seconds, options.callers)
-    return {"codecs": encoded, "wire": wire, "calls": [asdict(row) for row in loaded]}
+    return {"codecs": encoded, "wire": wire, "calls": loaded}
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ import psutil
 from lightkube import AsyncClient
 from lightkube.resources.apps_v1 import Deployment
 
-from benchmarks.figures import publish
+from benchmarks.figures import add_options, publish
 from workbook_lib.lab import Lab, evidence
 from workbook_lib.lab.kubernetes.client import client
 from workbook_lib.lab.kubernetes.kwok import add_nodes, imaginary
@@ -41,11 +41,11 @@ class Row:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_options(parser)
     parser.add_argument("--pods", type=int, default=1000)
     options = parser.parse_args()
     rows, notes = asyncio.run(measure(options.pods))
-    publish(rows, as_json=options.json, notes=notes)
+    publish(rows, options, notes=notes)
 
 
 async def measure(pods: int) -> tuple[list[Row], list[str]]:

@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 from packaging.requirements import Requirement
 
-from benchmarks.figures import publish
+from benchmarks.figures import add_options, publish
 
 START_SECONDS = 20.0
 BUILD_SECONDS = 120.0
@@ -78,11 +78,11 @@ class Row:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    arguments = parser.parse_args()
+    add_options(parser)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         rows = list(measure(Path(folder)))
-    publish(rows, as_json=arguments.json)
+    publish(rows, options)
 
 
 def measure(folder: Path) -> Iterator[Row]:

@@ -24,7 +24,7 @@ from statistics import median
 import structlog
 import uvloop
 
-from benchmarks.figures import publish
+from benchmarks.figures import add_options, publish
 from benchmarks.kafka_ways import KINDS, Bodies, Stopwatch, Turn, bodies
 from workbook_lib.lab import Lab
 
@@ -103,12 +103,12 @@ def _row(kind: str, way: str, own: Sequence[Stopwatch], first: Sequence[Stopwatc
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--messages", type=int, default=5000, help="in each turn")
     parser.add_argument("--only", nargs="+", choices=tuple(KINDS), default=tuple(KINDS))
     options = parser.parse_args()
-    publish(measure(options.only, options.rounds, options.messages), as_json=options.json)
+    publish(measure(options.only, options.rounds, options.messages), options)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from benchmarks.figures import publish
+from benchmarks.figures import add_options, publish
 
 __all__ = ["Row", "measure"]
 
@@ -125,8 +125,8 @@ def measure() -> list[Row]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    publish(measure(), as_json=parser.parse_args().json)
+    add_options(parser)
+    publish(measure(), parser.parse_args())
 
 
 if __name__ == "__main__":

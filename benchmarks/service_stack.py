@@ -24,7 +24,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.figures import publish
+from benchmarks.figures import add_options, publish
 from benchmarks.load import Load
 from benchmarks.rounds import Sample, Way, interleaved, least, middle, ratios
 from benchmarks.serving import Served, all_served, python, served
@@ -85,13 +85,13 @@ class Row:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.5, help="of load, each time")
     parser.add_argument("--stages", action="store_true", help="each part of the edge, not only none and all")
     options = parser.parse_args()
     stages = STAGES if options.stages else ("bare", "kit")
-    publish(list(measure(stages, options.rounds, options.seconds)), as_json=options.json)
+    publish(measure(stages, options.rounds, options.seconds), options)
 
 
 def measure(stages: Sequence[str], rounds: int, seconds: float) -> Iterator[Row]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import httpx2
 
-from benchmarks.figures import publish
+from benchmarks.figures import add_options, publish
 from benchmarks.frameworks import UVICORN
 from benchmarks.load import Load
 from benchmarks.rounds import Way, interleaved, least
@@ -53,14 +53,14 @@ class Row:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of load, each time")
     parser.add_argument("--only", nargs="+", choices=sorted(TOPICS), metavar="TOPIC", help="some topics")
     options = parser.parse_args()
     chosen = [TOPICS[name] for name in TOPICS if name in (options.only or TOPICS)]
     rows = [row for topic in chosen for row in topic(options.rounds, options.seconds)]
-    publish(rows, as_json=options.json)
+    publish(rows, options)
 
 
 def release_mode(rounds: int, seconds: float) -> Iterator[Row]:

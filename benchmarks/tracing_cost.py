@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from benchmarks.figures import publish
+from benchmarks.figures import add_options, publish
 from benchmarks.load import Load
 from benchmarks.rounds import Way, interleaved, least, middle
 from benchmarks.service_stack import HANDLERS
@@ -45,11 +45,11 @@ class Row:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_options(parser)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.5, help="of load, each time")
     options = parser.parse_args()
-    publish(list(measure(options.rounds, options.seconds)), as_json=options.json)
+    publish(measure(options.rounds, options.seconds), options)
 
 
 def measure(rounds: int, seconds: float) -> Iterator[Row]:
