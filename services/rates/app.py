@@ -41,6 +41,8 @@ def build(settings: RatesSettings) -> Service:
         """The terms of a loan that is taken now."""
         now = live.current  # taken once: what follows speaks of one moment
         response.headers["Cache-Control"] = "no-store"
+        # For whoever keeps no bodies: logs, load, support.
+        response.headers["X-Terms"] = f"{now.values.interest}+{now.values.fee}@{now.revision}"
         return CurrentRate(
             rate=now.values.interest, fee=now.values.fee, cost=now.values.cost, revision=now.revision
         )
