@@ -6,8 +6,11 @@ __all__ = [
     "ANALYTICS",
     "ATOMIC_ORDERS",
     "AUDIT_LOG",
+    "CHATBOT",
     "GATEWAY",
     "INVENTORY",
+    "MONOLITH",
+    "NLP_MODEL",
     "ONCALL",
     "ORDERS",
     "PAYMENTS",
@@ -35,3 +38,6 @@ RECOMMENDATIONS: Final = "recommendations"
 ANALYTICS: Final = "analytics"
 ATOMIC_ORDERS: Final = "atomic-orders"
 RATES: Final = "rates"
+MONOLITH: Final = "monolith"
+NLP_MODEL: Final = "nlp-model"
+CHATBOT: Final = "chatbot"

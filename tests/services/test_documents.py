@@ -23,6 +23,8 @@ from services.gateway.activity import Listeners
 from services.gateway.settings import GatewaySettings
 from services.inventory import app as inventory
 from services.inventory.settings import InventorySettings
+from services.monolith import app as monolith
+from services.monolith.settings import MonolithSettings
 from services.oncall import app as oncall
 from services.oncall.settings import OncallSettings
 from services.orders import app as orders
@@ -88,6 +90,9 @@ APPS: dict[str, Callable[[Path, str], Service]] = {
     "inventory": lambda tmp, _: inventory.build(
         InventorySettings(database_url=f"sqlite:///{tmp}/inventory.db", grpc_port=None)
     ),
+    "monolith": lambda tmp, _: monolith.build(
+        MonolithSettings(database_url=f"sqlite:///{tmp}/shop.db"), HttpClient("http://127.0.0.1:1")
+    ),
     "oncall": lambda *_: oncall.build(OncallSettings()),
     "orders": _orders,
     "payments": lambda tmp, _: payments.build(
@@ -117,6 +122,8 @@ KNOWN = {
         # Protobuf's JSON mapping takes null for any default, and a number in a text.
         liberal=["POST /v1/users/{user_id}/orders"],
     ),
+    # A cursor of this list; and how much one order may take is the orders' rule.
+    "monolith": Known(stricter=["GET /products", "POST /users/{user_id}/orders"]),
     "products": Known(stricter=["GET /products"]),  # a cursor has to be one of this list, in this order
     "users": Known(stricter=["POST /accounts"]),  # a password that is easy to guess
 }

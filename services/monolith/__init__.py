@@ -1,0 +1,3 @@
+"""The shop in one process: users, orders, stock and products on one database."""
+
+__all__: list[str] = []
