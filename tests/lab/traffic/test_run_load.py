@@ -231,3 +231,13 @@ async def test_connections_that_are_refused_are_reported():
     async with hold_connections("http://127.0.0.1:9/", 5) as held:
         assert held.open == 0
         assert "ConnectionRefusedError" in held.problem
+
+
+def test_the_sending_process_loads_nothing_of_a_chapter_but_what_it_sends_with():
+    """Each load starts one: what it imports, a reader waits for."""
+    script = "import sys, workbook_lib.lab.traffic.__main__; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], check=True, timeout=60, capture_output=True, text=True
+    ).stdout.split()
+    assert "aiohttp" in loaded
+    assert not {"sqlalchemy", "grpc", "pydantic", "workbook_lib.lab.lab"} & set(loaded)
