@@ -1,10 +1,10 @@
 """The article's framework table for Python, measured: the same route in each framework, on this machine.
 
-`python -m benchmarks.frameworks [--json] [--rounds 5] [--seconds 2] [--only NAME…]`. A path parameter in,
-JSON out, through FastAPI, Starlette, Litestar, BlackSheep and no framework at all, each on uvicorn
-(httptools, uvloop) and on granian (uvloop), aiohttp on its own server, and Gin where Go is on PATH; one
-worker each, Gin on one core and on all. Load comes from wrk or bombardier where they are on PATH, else from a
-process of ours.
+`python -m benchmarks.frameworks [--json] [--rounds 5] [--seconds 2] [--only NAME…] [--on SERVER…]`. A path
+parameter in, JSON out, through FastAPI, Starlette, Litestar, BlackSheep and no framework at all, each on
+uvicorn (httptools, uvloop) and on granian (uvloop), aiohttp on its own server, and Gin where Go is on PATH;
+one worker each, Gin on one core and on all. Load comes from wrk or bombardier where they are on PATH, else
+from a process of ours.
 
 All servers run during all rounds, one of them under load at a time, each in its turn, so that what else the
 machine does meets them all. `server_cores` tells whether the server was the bottleneck: near 1 it was
@@ -30,6 +30,7 @@ from benchmarks.serving import all_served, python, served
 __all__ = ["Contender", "Row", "contenders", "gin", "measure"]
 
 PATH = "/users/7"
+GIN = "Gin (Go)"
 UVICORN = ("--http", "httptools", "--loop", "uvloop", "--no-access-log", "--log-level", "warning")
 GRANIAN = ("--interface", "asgi", "--workers", "1", "--loop", "uvloop", "--no-ws", "--log-level", "warning")
 ASGI = {
@@ -78,16 +79,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of load, each time")
     parser.add_argument("--only", nargs="+", metavar="NAME", help='frameworks, such as FastAPI "bare ASGI"')
+    parser.add_argument("--on", nargs="+", metavar="SERVER", help='servers, such as uvicorn or "its own"')
     parser.add_argument("--go-seconds", type=float, default=300, help="how long Gin's first build may take")
     options = parser.parse_args()
     notes = [f"load from {generator(options.seconds)}, {CONNECTIONS} connections"]
     with tempfile.TemporaryDirectory() as folder:
         found = list(contenders())
-        try:
-            found += gin(build_gin(Path(folder), options.go_seconds))
-        except GinUnavailable as error:
-            notes.append(f"Gin is left out: {error}")
-        chosen = [each for each in found if not options.only or each.framework in options.only]
+        if not options.only or GIN in options.only:
+            try:
+                found += gin(build_gin(Path(folder), options.go_seconds))
+            except GinUnavailable as error:
+                notes.append(f"Gin is left out: {error}")
+        chosen = [each for each in found if each.framework in (options.only or [each.framework])]
+        chosen = [each for each in chosen if each.server in (options.on or [each.server])]
         rows = list(measure(chosen, options.rounds, options.seconds))
     publish(rows, options, notes=notes)
 
@@ -107,8 +111,8 @@ def contenders() -> Iterator[Contender]:
 
 def gin(program: Path) -> Iterator[Contender]:
     """Gin, on as many cores as a Python process uses, and on as many as there are."""
-    yield Contender("Gin (Go)", "its own, 1 core", [str(program), "{port}"], {"GOMAXPROCS": "1"})
-    yield Contender("Gin (Go)", "its own, all cores", [str(program), "{port}"])
+    yield Contender(GIN, "its own, 1 core", [str(program), "{port}"], {"GOMAXPROCS": "1"})
+    yield Contender(GIN, "its own, all cores", [str(program), "{port}"])
 
 
 def measure(chosen: Sequence[Contender], rounds: int, seconds: float) -> Iterator[Row]:

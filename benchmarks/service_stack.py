@@ -88,13 +88,16 @@ def main() -> None:
     add_options(parser)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1.5, help="of load, each time")
+    parser.add_argument("--only", nargs="+", choices=tuple(HANDLERS), default=tuple(HANDLERS))
     parser.add_argument("--stages", action="store_true", help="each part of the edge, not only none and all")
     options = parser.parse_args()
     stages = STAGES if options.stages else ("bare", "kit")
-    publish(measure(stages, options.rounds, options.seconds), options)
+    publish(measure(stages, options.rounds, options.seconds, options.only), options)
 
 
-def measure(stages: Sequence[str], rounds: int, seconds: float) -> Iterator[Row]:
+def measure(
+    stages: Sequence[str], rounds: int, seconds: float, handlers: Sequence[str] = tuple(HANDLERS)
+) -> Iterator[Row]:
     """One row a handler and stage; the first stage is what the others are compared with.
 
     Raises RuntimeError when a request failed, or the collector didn't get the spans: then something else
@@ -108,7 +111,7 @@ def measure(stages: Sequence[str], rounds: int, seconds: float) -> Iterator[Row]
             stage: served(python("benchmarks.stack.apps", stage, "{port}", collector)) for stage in stages
         }
         servers = all_served(running, starting)
-        for handler in HANDLERS:
+        for handler in handlers:
             yield from _rows(handler, servers, rounds, seconds)
         if sink and "kit" in servers:
             _check(sink, servers["kit"])
