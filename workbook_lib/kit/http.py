@@ -12,7 +12,7 @@ from workbook_lib.kit import errors, telemetry
 if TYPE_CHECKING:
     from workbook_lib.kit.breaker import Breakers
     from workbook_lib.kit.consul import Instance
-    from workbook_lib.kit.discovery import Instances, RetryBudget
+    from workbook_lib.kit.discovery import Instances, Observe, RetryBudget
 
 __all__ = ["IDEMPOTENT", "HttpClient", "trusted"]
 
@@ -43,9 +43,9 @@ class HttpClient:
     doesn't answer in `timeout_seconds`.
 
     With `retries`, a call that failed goes to another instance, within that time and within `budget` (see
-    `Failover`, also for `breakers`): any call when the connection was refused, since nothing was sent; an
-    idempotent one also when the connection broke, when the instance answered 503, and when its breaker's
-    timeout has passed.
+    `Failover`, also for `breakers` and `observe`): any call when the connection was refused, since nothing
+    was sent; an idempotent one also when the connection broke, when the instance answered 503, and when its
+    breaker's timeout has passed.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class HttpClient:
         retries: int = 0,
         budget: "RetryBudget | None" = None,
         breakers: "Breakers | None" = None,
+        observe: "Observe | None" = None,
     ) -> None:
         # Imported here: discovery is built on Consul's client, which is built on this module.
         from workbook_lib.kit.discovery.failover import Failover
@@ -63,7 +64,9 @@ class HttpClient:
 
         self._fixed = source.rstrip("/") if isinstance(source, str) else None
         instances = StaticInstances.at(source) if isinstance(source, str) else source
-        self.failover = Failover(instances, retries=retries, budget=budget, breakers=breakers)
+        self.failover = Failover(
+            instances, retries=retries, budget=budget, breakers=breakers, observe=observe
+        )
         """Where calls go, and how many were sent once more."""
         self._timeout_seconds = timeout_seconds
         self._client: httpx2.AsyncClient | None = None

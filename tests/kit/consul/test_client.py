@@ -105,6 +105,38 @@ async def test_an_instance_leaves_the_passing_list_about_one_check_interval_afte
     assert len(await consul.catalog(name)) == 1, "deregistration takes minutes"
 
 
+async def test_a_weight_is_told_and_can_be_changed_while_tags_metadata_and_checks_stay(
+    consul: Consul, name: str
+) -> None:
+    sick = HttpCheck(url="http://127.0.0.1:1/health", interval_seconds=60)
+    await consul.register(registration(name, 1, weight=950, tags=("v1",), meta={"version": "v1"}))
+    await consul.register(registration(name, 2, check=sick))
+    assert [each.weight for each in (await consul.health(name, passing=False)).value] == [950, 1]
+
+    for number in (1, 2):
+        await consul.set_weight(f"{name}-{number}", 50)
+    (healthy,) = (await consul.health(name, consistent=True)).value
+    assert (healthy.weight, healthy.tags, healthy.meta) == (50, ("v1",), {"version": "v1"})
+    assert [each.weight for each in await consul.catalog(name)] == [50, 50]
+    assert (await consul.statuses(name)).value[f"{name}-2"] == "critical", "its check is still there"
+    with pytest.raises(ConsulError):
+        await consul.set_weight(f"{name}-3", 1)
+
+
+async def test_an_instance_in_maintenance_is_not_passing_until_it_is_taken_out_of_it(
+    consul: Consul, name: str
+) -> None:
+    await consul.register(registration(name))
+    await consul.set_maintenance(f"{name}-1", enabled=True, reason="rolled back")
+    assert (await consul.health(name, consistent=True)).value == []
+    await consul.register(registration(name))
+    assert (await consul.health(name, consistent=True)).value == [], "also when it registers anew"
+    await consul.set_maintenance(f"{name}-1", enabled=False)
+    assert len((await consul.health(name, consistent=True)).value) == 1
+    with pytest.raises(ConsulError):
+        await consul.set_maintenance(f"{name}-2", enabled=True)
+
+
 def test_a_registration_is_written_as_consuls_api_names_things() -> None:
     check = HttpCheck(url="http://127.0.0.1:9001/health", interval_seconds=0.25, passing_at_first=True)
     assert check.to_json() == {
@@ -125,6 +157,8 @@ def test_a_registration_is_written_as_consuls_api_names_things() -> None:
         "Check": check.to_json(),
     }
     assert "Check" not in registration("shop").to_json()
+    assert "Weights" not in registration("shop").to_json()
+    assert registration("shop", weight=950).to_json()["Weights"] == {"Passing": 950, "Warning": 1}
 
 
 def test_an_entry_without_a_value_is_empty() -> None:

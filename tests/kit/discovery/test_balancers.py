@@ -11,7 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.kit.discovery.conftest import Known
-from workbook_lib.kit.discovery import LeastOutstanding, NoInstances, RoundRobin, StaticInstances
+from workbook_lib.kit.consul import Instance
+from workbook_lib.kit.discovery import (
+    LeastOutstanding,
+    NoInstances,
+    RoundRobin,
+    StaticInstances,
+    WeightedRandom,
+)
 from workbook_lib.kit.errors import Unavailable
 
 
@@ -69,10 +76,10 @@ def test_a_fixed_list_takes_turns() -> None:
     assert [fixed.next().port for _ in range(4)] == [8081, 8082, 8081, 8082]
 
 
-@pytest.mark.parametrize("balancer", [RoundRobin, LeastOutstanding])
+@pytest.mark.parametrize("balancer", [RoundRobin, LeastOutstanding, WeightedRandom])
 def test_an_excluded_instance_is_passed_over_and_all_excluded_is_an_error(balancer) -> None:
     balanced = balancer(Known("a", "b", "c"))
-    assert {balanced.next(excluding={"b"}).id for _ in range(6)} == {"a", "c"}
+    assert {balanced.next(excluding={"b"}).id for _ in range(100)} == {"a", "c"}
     with balanced.lease(excluding={"a", "c"}) as instance:
         assert instance.id == "b"
     with pytest.raises(NoInstances, match="all 3 are excluded"):
@@ -143,3 +150,30 @@ def test_a_fixed_list_can_be_balanced_too() -> None:
     balancer = LeastOutstanding(StaticInstances.at("127.0.0.1:1", "127.0.0.1:2"))
     with balancer.lease() as first, balancer.lease() as second:
         assert {first.port, second.port} == {1, 2}
+
+
+def weighing(**weights: int) -> Known:
+    known = Known()
+    known.instances = [Instance(name, "shop", "127.0.0.1", 80, weight=each) for name, each in weights.items()]
+    return known
+
+
+def test_a_weighted_draw_gives_each_its_part_of_the_line_and_no_more() -> None:
+    """Weights 19 and 1: draws below 0.95 are the first's, those from there on the other's."""
+    draws = iter([0.0, 0.5, 0.9499, 0.95, 0.9999])
+    balancer = WeightedRandom(weighing(stable=950, canary=50), draw=lambda: next(draws))
+    assert [balancer.next().id for _ in range(5)] == ["stable"] * 3 + ["canary"] * 2
+
+
+def test_over_evenly_spread_draws_the_shares_are_the_weights_exactly() -> None:
+    draws = iter(number / 2000 for number in range(2000))
+    balancer = WeightedRandom(weighing(a=950, b=50, c=1000), draw=lambda: next(draws))
+    assert Counter(balancer.next().id for _ in range(2000)) == {"a": 950, "b": 50, "c": 1000}
+
+
+def test_a_changed_weight_counts_from_the_next_call_on() -> None:
+    known = weighing(a=1, b=1)
+    balancer = WeightedRandom(known, draw=lambda: 0.9)
+    assert balancer.next().id == "b"
+    known.instances = weighing(a=99, b=1).instances
+    assert balancer.next().id == "a"

@@ -217,3 +217,46 @@ async def test_a_callers_own_error_opens_no_breaker_and_is_not_sent_again() -> N
 def test_negative_retries_are_refused() -> None:
     with pytest.raises(ValueError, match="negative"):
         Failover(StaticInstances.at("127.0.0.1:1"), retries=-1)
+
+
+async def test_each_attempt_is_told_with_its_instance_time_and_error_also_one_that_a_retry_hides() -> None:
+    clock = ManualClock()
+    told: list[tuple[str, float, str]] = []
+    failover = Failover(
+        RoundRobin(Known("a", "b")),
+        retries=1,
+        observe=lambda instance, seconds, error: told.append((instance.id, seconds, type(error).__name__)),
+        clock=clock,
+    )
+
+    async def attempt(instance: Instance) -> str:
+        await clock.sleep(0.5 if instance.id == "a" else 0.25)
+        if instance.id == "a":
+            raise Unavailable("a is down")
+        return instance.id
+
+    call = asyncio.create_task(failover.call(attempt, always))
+    await clock.advance(1)
+    assert await call == "b"
+    assert told == [("a", 0.5, "Unavailable"), ("b", 0.25, "NoneType")]
+
+
+async def test_an_attempt_that_is_given_up_is_told_as_late_and_one_that_a_breaker_refused_is_not_told() -> (
+    None
+):
+    told: list[tuple[str, str]] = []
+    failover = Failover(
+        RoundRobin(Known("a")),
+        breakers=Breakers(BreakerSettings(request_volume_threshold=1, timeout_seconds=0.01)),
+        observe=lambda instance, _, error: told.append((instance.id, type(error).__name__)),
+    )
+
+    async def hangs(_: Instance) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(ServiceError):
+        await failover.call(hangs, never)
+    assert told == [("a", "DeadlineExceeded")]
+    with pytest.raises(BreakerOpen):
+        await failover.call(hangs, never)
+    assert len(told) == 1

@@ -23,6 +23,7 @@ from workbook_lib.kit.consul.model import (
     Registration,
     go_duration,
     status_of,
+    weights,
 )
 from workbook_lib.kit.consul.watch import WAIT_SECONDS, watch
 from workbook_lib.kit.http import trusted
@@ -81,6 +82,30 @@ class Consul:
         path = f"/v1/agent/service/{quote(instance_id, safe='')}"
         with suppress_instrumentation():  # it is asked every few seconds, for no request
             return (await self._query(path, missing_ok=True)).value is not None
+
+    async def set_weight(self, instance_id: str, weight: int) -> None:
+        """Change the weight (1 to 65535) of an instance of this agent; its checks stay as they are.
+
+        It lasts until the instance registers anew, which it does with its own weight. Raises `ConsulError`,
+        also for an instance that this agent doesn't know.
+        """
+        path = f"/v1/agent/service/{quote(instance_id, safe='')}"
+        known = (await self._query(path)).value
+        with self._understanding(path):
+            kept = {name: known[name] for name in ("ID", "Address", "Port", "Tags", "Meta")}
+            changed = kept | {"Name": known["Service"], "Weights": weights(weight)}
+        await self._request("PUT", "/v1/agent/service/register", json=changed)
+
+    async def set_maintenance(self, instance_id: str, *, enabled: bool, reason: str = "") -> None:
+        """Take an instance of this agent out of the passing ones, with a reason for operators, or back.
+
+        It stays so when the instance registers anew. Raises `ConsulError` for one that isn't known.
+        """
+        await self._request(
+            "PUT",
+            f"/v1/agent/service/maintenance/{quote(instance_id, safe='')}",
+            params={"enable": "true" if enabled else "false", "reason": reason},
+        )
 
     async def health(
         self,

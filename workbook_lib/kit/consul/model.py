@@ -43,6 +43,8 @@ class Instance:
     port: int
     tags: tuple[str, ...] = ()
     meta: Mapping[str, str] = field(default_factory=dict)
+    weight: int = 1
+    """Its share of the calls, next to the other instances' weights; DNS tells it in SRV records."""
 
     @property
     def url(self) -> str:
@@ -78,6 +80,7 @@ class Instance:
             port=service["Port"],
             tags=tuple(service.get("Tags") or ()),
             meta=service.get("Meta") or {},
+            weight=(service.get("Weights") or {}).get("Passing", 1),
         )
 
     @classmethod
@@ -90,6 +93,7 @@ class Instance:
             port=entry["ServicePort"],
             tags=tuple(entry.get("ServiceTags") or ()),
             meta=entry.get("ServiceMeta") or {},
+            weight=(entry.get("ServiceWeights") or {}).get("Passing", 1),
         )
 
 
@@ -132,6 +136,8 @@ class Registration:
     tags: tuple[str, ...] = ()
     meta: Mapping[str, str] = field(default_factory=dict)
     check: HttpCheck | None = None
+    weight: int | None = None
+    """1 to 65535; None for Consul's own, 1."""
 
     def to_json(self) -> dict[str, Any]:
         """The fields as Consul's API names them."""
@@ -145,6 +151,8 @@ class Registration:
         }
         if self.check is not None:
             body["Check"] = self.check.to_json()
+        if self.weight is not None:
+            body["Weights"] = weights(self.weight)
         return body
 
 
@@ -175,6 +183,11 @@ def status_of(entry: Mapping[str, Any]) -> tuple[str, str]:
     """Of an entry of /v1/health/service: the instance's id, and the worst status of its checks."""
     statuses = [check["Status"] for check in entry["Checks"]]
     return entry["Service"]["ID"], max(statuses, key=STATUSES.index, default="passing")
+
+
+def weights(weight: int) -> dict[str, int]:
+    """An instance's weight as Consul's API names it; one that is *warning* counts least, as by default."""
+    return {"Passing": weight, "Warning": 1}
 
 
 def go_duration(seconds: float) -> str:

@@ -3,10 +3,10 @@
 After go-kit's sd and sd/lb: a subscriber follows the registry, a balancer chooses, a retry chooses again.
 """
 
-from workbook_lib.kit.discovery.balancers import LeastOutstanding, RoundRobin
+from workbook_lib.kit.discovery.balancers import LeastOutstanding, RoundRobin, WeightedRandom
 from workbook_lib.kit.discovery.budget import RetryBudget
 from workbook_lib.kit.discovery.directory import Directory
-from workbook_lib.kit.discovery.failover import Failover
+from workbook_lib.kit.discovery.failover import Failover, Observe
 from workbook_lib.kit.discovery.instances import Instances, NoInstances, StaticInstances
 from workbook_lib.kit.discovery.memory import EndpointMemory, Remembered
 from workbook_lib.kit.discovery.subscriber import Subscriber
@@ -18,9 +18,11 @@ __all__ = [
     "Instances",
     "LeastOutstanding",
     "NoInstances",
+    "Observe",
     "Remembered",
     "RetryBudget",
     "RoundRobin",
     "StaticInstances",
     "Subscriber",
+    "WeightedRandom",
 ]

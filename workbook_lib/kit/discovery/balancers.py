@@ -1,7 +1,8 @@
 """Choosing one of the instances that a subscriber knows."""
 
+import random
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 from workbook_lib.kit.consul import Instance
 from workbook_lib.kit.discovery.instances import Instances, NoInstances, in_turn
 
-__all__ = ["LeastOutstanding", "RoundRobin", "Source"]
+__all__ = ["LeastOutstanding", "RoundRobin", "Source", "WeightedRandom"]
 
 
 class Source(Protocol):
@@ -96,6 +97,34 @@ class LeastOutstanding(Instances):
             self._outstanding[instance.id] -= 1
             if not self._outstanding[instance.id]:
                 del self._outstanding[instance.id]  # instances come and go under ever new ids
+
+
+class WeightedRandom(Instances):
+    """An instance drawn anew for each call, as likely as its weight in Consul is large.
+
+    Drawn rather than taken in turn, so that nothing about a call decides where it goes: two versions of a
+    service then see the same calls, whatever pattern the calls have, and may be compared.
+    """
+
+    def __init__(self, source: Source, *, draw: Callable[[], float] = random.random) -> None:
+        self._source = source
+        self._draw = draw
+        """A number from 0 up to 1, without 1."""
+
+    @property
+    def instances(self) -> Sequence[Instance]:
+        """The instances to draw from."""
+        return self._source.instances
+
+    def next(self, *, excluding: Container[str] = ()) -> Instance:
+        """The instance drawn; raises `NoInstances`."""
+        eligible = [instance for instance in self._source.instances if instance.id not in excluding]
+        mark = self._draw() * sum(instance.weight for instance in eligible)
+        for instance in eligible:
+            mark -= instance.weight
+            if mark < 0:
+                return instance
+        raise _none_of(self._source)
 
 
 def _none_of(source: Source) -> NoInstances:

@@ -1,5 +1,6 @@
 """A call that fails at one instance goes to another."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -10,15 +11,18 @@ from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
 from workbook_lib.kit.consul import Instance
 from workbook_lib.kit.discovery.budget import RetryBudget
 from workbook_lib.kit.discovery.instances import Instances, NoInstances
-from workbook_lib.kit.errors import ServiceError
+from workbook_lib.kit.errors import DeadlineExceeded, ServiceError
 from workbook_lib.kit.logs import get_logger
 
 if TYPE_CHECKING:
     from workbook_lib.kit.breaker import Breakers
 
-__all__ = ["Failover"]
+__all__ = ["Failover", "Observe"]
 
 T = TypeVar("T")
+
+Observe = Callable[[Instance, float, Exception | None], None]
+"""Is told of each attempt that was sent: to which instance, how many seconds it took, why it failed."""
 
 FIRST_PAUSE_SECONDS: Final = 0.025
 LONGEST_PAUSE_SECONDS: Final = 1.0
@@ -37,6 +41,8 @@ class Failover:
 
     With `breakers` each instance has one, named `<service>@<instance id>`: an instance whose breaker rejects
     the call is passed over, which costs no retry, since nothing was sent.
+
+    `observe` is told how each attempt went, also of those that a retry hides from the caller.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class Failover:
         retries: int = 0,
         budget: RetryBudget | None = None,
         breakers: "Breakers | None" = None,
+        observe: Observe | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if retries < 0:
@@ -56,6 +63,7 @@ class Failover:
         self._retries = retries
         self._budget = budget or RetryBudget(clock=clock)
         self._breakers = breakers
+        self._observe = observe
         self._clock = clock
         self._resting: dict[str, float] = {}  # by instance id, until when
 
@@ -89,7 +97,7 @@ class Failover:
             with nullcontext(first) if first else self.lease(excluding=tried) as instance:
                 first = None
                 try:
-                    return await self._through_breaker(instance, attempt)
+                    return await self._through_breaker(instance, self._observed(attempt))
                 except ServiceError as failure:
                     error = failure
             tried.add(instance.id)
@@ -126,6 +134,28 @@ class Failover:
             return await attempt(instance)
         result: T = await self._breakers.of(_breaker_of(instance)).call(attempt, instance)
         return result
+
+    def _observed(self, attempt: Callable[[Instance], Awaitable[T]]) -> Callable[[Instance], Awaitable[T]]:
+        """The attempt, inside the breaker: what that refuses isn't sent and isn't told."""
+        observe, clock = self._observe, self._clock
+        if observe is None:
+            return attempt
+
+        async def watched(instance: Instance) -> T:
+            began = clock.monotonic()
+            try:
+                result = await attempt(instance)
+            except Exception as error:
+                observe(instance, clock.monotonic() - began, error)
+                raise
+            except asyncio.CancelledError:  # by the deadline of the call, as a rule
+                given_up = DeadlineExceeded("given up before there was an answer")
+                observe(instance, clock.monotonic() - began, given_up)
+                raise
+            observe(instance, clock.monotonic() - began, None)
+            return result
+
+        return watched
 
     def _rejected(self, error: ServiceError) -> bool:
         """Whether a breaker of ours refused, so that nothing was sent."""

@@ -77,4 +77,5 @@ def _instance(entry: dict[str, object]) -> Instance:
         int(instance.port),
         tuple(instance.tags),
         dict(instance.meta),
+        int(instance.weight),
     )

@@ -12,7 +12,7 @@ from opentelemetry.instrumentation.grpc import aio_client_interceptors
 from workbook_lib.kit import telemetry
 from workbook_lib.kit.clock import SYSTEM_CLOCK
 from workbook_lib.kit.consul import Instance
-from workbook_lib.kit.discovery import Failover, Instances, RetryBudget
+from workbook_lib.kit.discovery import Failover, Instances, Observe, RetryBudget
 from workbook_lib.kit.errors import Unavailable
 from workbook_lib.kit.rpc.elsewhere import Elsewhere
 from workbook_lib.kit.rpc.outgoing import STREAMS, changing
@@ -43,8 +43,8 @@ class RpcClient(Generic[StubT]):
 
     With `retries`, a call that failed with UNAVAILABLE goes to another instance when its contract says that
     it may be sent again (`idempotency_level`), within its deadline and within `budget`. For that and for
-    `breakers` see `kit.discovery.Failover`. Both are for calls of one question and one answer. The trace
-    shows a call for each instance tried.
+    `breakers` and `observe` see `kit.discovery.Failover`. All three are for calls of one question and one
+    answer. The trace shows a call for each instance tried.
     """
 
     def __init__(
@@ -58,10 +58,13 @@ class RpcClient(Generic[StubT]):
         retries: int = 0,
         budget: RetryBudget | None = None,
         breakers: "Breakers | None" = None,
+        observe: Observe | None = None,
     ) -> None:
-        self.failover = Failover(instances, retries=retries, budget=budget, breakers=breakers)
+        self.failover = Failover(
+            instances, retries=retries, budget=budget, breakers=breakers, observe=observe
+        )
         """Where calls go, and how many were sent once more."""
-        self._has_failover = bool(retries or breakers)
+        self._has_failover = bool(retries or breakers or observe)
         self._instances = instances
         self._stub_type = stub_type
         self._timeout_seconds = timeout_seconds

@@ -150,6 +150,7 @@ def _meta(settings: ServiceSettings) -> dict[str, str]:
     known = {
         "environment": settings.environment,
         "deployment": settings.deployment,
+        "version": settings.version,
         "grpc_port": settings.grpc_port,
     }
     return {name: str(value) for name, value in known.items() if value is not None}
@@ -170,6 +171,7 @@ async def _registered(settings: ServiceSettings) -> AsyncIterator[None]:
         address=settings.host,
         port=settings.port,
         meta=_meta(settings),
+        weight=settings.weight,
         check=HttpCheck(
             url=f"http://{settings.host}:{settings.port}/health",
             interval_seconds=settings.check_interval_seconds,

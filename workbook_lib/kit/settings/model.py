@@ -38,6 +38,7 @@ __all__ = [
 _SHARED_VARIABLES: Mapping[str, str] = {
     "environment": "SERVICE_ENVIRONMENT",
     "deployment": "SERVICE_DEPLOYMENT",
+    "weight": "SERVICE_WEIGHT",
     "config_dir": "SERVICE_CONFIG_DIR",
     "config_prefix": "SERVICE_CONFIG_PREFIX",
     "consul_http_addr": "CONSUL_HTTP_ADDR",
@@ -75,6 +76,15 @@ class ServiceSettings(BaseSettings):
     environment: Literal["dev", "staging", "prod"] = Field(default="dev", description="dev, staging or prod")
     deployment: str | None = Field(
         default=None, description="which of several deployments this is, such as blue; told to Consul"
+    )
+    version: str | None = Field(
+        default=None, description="which version of the service this is, such as v2; told to Consul"
+    )
+    weight: int = Field(
+        default=1000,
+        ge=1,
+        le=65535,
+        description="share of the calls that it takes next to other instances of its service; told to Consul",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default_factory=lambda data: "DEBUG" if data.get("environment") == "dev" else "INFO",
