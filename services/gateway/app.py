@@ -14,6 +14,7 @@ from services.contracts.inventory_pb2_grpc import InventoryServiceStub
 from services.contracts.orders_pb2_grpc import OrderServiceStub
 from services.gateway.access import Access
 from services.gateway.activity import Listeners, activity_routes, listeners_of
+from services.gateway.chat import Chatbot, chat_routes
 from services.gateway.greetings import greeting_routes
 from services.gateway.live import LiveService, live_routes
 from services.gateway.login import login_routes
@@ -185,7 +186,10 @@ def connect(settings: GatewaySettings, directory: Directory) -> Clients:
 
 
 def build(
-    settings: GatewaySettings, clients: Clients | None = None, listeners: Listeners | None = None
+    settings: GatewaySettings,
+    clients: Clients | None = None,
+    listeners: Listeners | None = None,
+    chatbot: HttpClient | None = None,
 ) -> Service:
     """The service, not started."""
     service = Service(settings, title="Gateway")
@@ -193,6 +197,8 @@ def build(
     service.add_resource(directory)
     listeners = listeners or listeners_of(settings, directory)
     service.add_resource(listeners)
+    chat = Chatbot(settings, directory, chatbot)
+    service.add_resource(chat)
     clients = clients or connect(settings, directory)
     for client in clients:
         service.add_resource(client)
@@ -219,4 +225,5 @@ def build(
     service.app.include_router(greeting_routes())
     service.app.include_router(stock_routes(clients.inventory, stock))
     service.app.include_router(activity_routes(listeners))
+    service.app.include_router(chat_routes(chat))
     return service

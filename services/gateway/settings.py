@@ -38,6 +38,9 @@ class GatewaySettings(AccessSettings, WithRedis):
     products_url: str = Field(
         default="http://127.0.0.1:8086", description="products' base URL, without Consul"
     )
+    chatbot_url: str = Field(
+        default="http://127.0.0.1:8099", description="the chatbot's base URL, without Consul"
+    )
     audit_log_url: str = Field(
         default="http://127.0.0.1:8084", description="audit log's base URL, without Consul"
     )

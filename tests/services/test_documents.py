@@ -17,7 +17,10 @@ from services.atomic_orders import app as atomic_orders
 from services.atomic_orders.settings import AtomicOrdersSettings
 from services.audit_log import app as audit_log
 from services.audit_log.settings import AuditLogSettings
-from services.contracts import inventory_pb2, orders_pb2
+from services.chatbot import app as chatbot
+from services.chatbot.conversation import Clients as ChatClients
+from services.chatbot.settings import ChatbotSettings
+from services.contracts import inventory_pb2, nlp_pb2, orders_pb2, users_pb2
 from services.gateway import app as gateway
 from services.gateway.activity import Listeners
 from services.gateway.settings import GatewaySettings
@@ -25,6 +28,8 @@ from services.inventory import app as inventory
 from services.inventory.settings import InventorySettings
 from services.monolith import app as monolith
 from services.monolith.settings import MonolithSettings
+from services.nlp_model import app as nlp_model
+from services.nlp_model.settings import NlpModelSettings
 from services.oncall import app as oncall
 from services.oncall.settings import OncallSettings
 from services.orders import app as orders
@@ -33,6 +38,8 @@ from services.payments import app as payments
 from services.payments.settings import PaymentsSettings
 from services.products import app as products
 from services.products.settings import ProductsSettings
+from services.rates import app as rates
+from services.rates.settings import RatesSettings
 from services.recommendations import app as recommendations
 from services.recommendations.settings import RecommendationsSettings
 from services.reports import app as reports
@@ -69,6 +76,14 @@ def _orders(tmp: Path, _redis_url: str) -> Service:
     return orders.build(settings, orders.Clients(SameAnswers(), SameAnswers()))
 
 
+def _chatbot(*_: object) -> Service:
+    answer = nlp_pb2.AnswerResponse(found=True, intent="jobs", entry_id="jobs", score=0.8, model_version="v1")
+    clients = ChatClients(
+        SameAnswers(Answer=answer), SameAnswers(GetUser=users_pb2.UserResponse(name="Ann Lee"))
+    )
+    return chatbot.build(ChatbotSettings(), clients)
+
+
 def _gateway(tmp: Path, redis_url: str) -> Service:
     clients = gateway.Clients(
         InProcess(_users(tmp, redis_url)),
@@ -77,7 +92,7 @@ def _gateway(tmp: Path, redis_url: str) -> Service:
         InProcess(_products(tmp, redis_url)),
     )
     settings = GatewaySettings(upload_folder=tmp / "uploads", redis_url=redis_url)
-    return gateway.build(settings, clients, Listeners({}, Silent()))
+    return gateway.build(settings, clients, Listeners({}, Silent()), InProcess(_chatbot()))
 
 
 APPS: dict[str, Callable[[Path, str], Service]] = {
@@ -86,6 +101,7 @@ APPS: dict[str, Callable[[Path, str], Service]] = {
     ),
     "atomic_orders": lambda _, __: atomic_orders.build(AtomicOrdersSettings(grpc_port=None)),
     "audit_log": lambda tmp, _: audit_log.build(AuditLogSettings(database_url=f"sqlite:///{tmp}/audit.db")),
+    "chatbot": _chatbot,
     "gateway": _gateway,
     "inventory": lambda tmp, _: inventory.build(
         InventorySettings(database_url=f"sqlite:///{tmp}/inventory.db", grpc_port=None)
@@ -93,12 +109,14 @@ APPS: dict[str, Callable[[Path, str], Service]] = {
     "monolith": lambda tmp, _: monolith.build(
         MonolithSettings(database_url=f"sqlite:///{tmp}/shop.db"), HttpClient("http://127.0.0.1:1")
     ),
+    "nlp_model": lambda tmp, _: nlp_model.build(NlpModelSettings(index_folder=tmp, grpc_port=None)),
     "oncall": lambda *_: oncall.build(OncallSettings()),
     "orders": _orders,
     "payments": lambda tmp, _: payments.build(
         PaymentsSettings(database_url=f"sqlite:///{tmp}/payments.db", grpc_port=None)
     ),
     "products": _products,
+    "rates": lambda *_: rates.build(RatesSettings()),
     "recommendations": lambda tmp, _: recommendations.build(
         RecommendationsSettings(database_url=f"sqlite:///{tmp}/recommendations.db")
     ),
@@ -118,6 +136,7 @@ KNOWN = {
             *("POST /accounts", "GET /users", "POST /users", "POST /users/{user_id}/orders"),
             *("GET /api/v1/products", "GET /api/v2/products", "GET /api/products"),
             "POST /uploads",  # judged by content
+            "POST /chat",
         ],
         # Protobuf's JSON mapping takes null for any default, and a number in a text.
         liberal=["POST /v1/users/{user_id}/orders"],
