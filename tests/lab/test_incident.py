@@ -80,6 +80,34 @@ async def test_when_it_ends_everybody_is_called_directly_again(lab):
     assert await ports() == {real}
 
 
+async def test_a_repair_of_the_guilty_one_helps_and_a_relapse_undoes_it(lab):
+    incident = await Incident.begin(lab, SUSPECTS, seconds=0.3, choose=lambda _: "user-service")
+
+    async def seconds():
+        async with httpx2.AsyncClient(base_url=lab["gateway"].url, timeout=10, trust_env=False) as client:
+            answers = [await client.get("/users/user123") for _ in range(3)]
+        assert {answer.status_code for answer in answers} == {200}
+        return min(answer.elapsed.total_seconds() for answer in answers)
+
+    async def is_slow():
+        return await seconds() > 0.5
+
+    try:
+        assert await eventually(is_slow)  # the gateway has heard of the new address
+        await incident.repair("product-service")
+        assert await is_slow()
+        await incident.repair("user-service")
+        assert await seconds() < 0.5
+        assert incident.repaired == ["product-service", "user-service"]
+        await incident.relapse()
+        assert await is_slow()
+        assert incident.repaired == []
+        with pytest.raises(ValueError, match="no suspect"):
+            await incident.repair("gateway")
+    finally:
+        await incident.end()
+
+
 async def test_one_suspect_is_no_riddle(lab):
     with pytest.raises(LabError, match="two"):
         await Incident.begin(lab, {"users": "http"})

@@ -26,6 +26,8 @@ class Incident:
         self._proxies = proxies
         self._guilty = guilty
         self._seconds = seconds
+        self.repaired: list[str] = []
+        """Who was repaired since it began, or began anew, in this order."""
 
     @classmethod
     async def begin(
@@ -64,17 +66,34 @@ class Incident:
 
         Raises ValueError for somebody who is no suspect.
         """
-        if service not in self._proxies:
-            raise ValueError(f"{service!r} is no suspect; those are {', '.join(self.suspects)}")
+        self._proxy(service)
         if service != self._guilty:
             print(f"No, {service} is innocent. Look at what its time consists of.")
             return False
         print(f"Yes: everything to and from {service} came {self._seconds * 1000:.0f} ms late, each way.")
         return True
 
+    async def repair(self, service: str) -> None:
+        """Make the way to this suspect as quick as it ever was, which helps if it is the guilty one.
+
+        Whether it has helped isn't told: measure. Raises ValueError for somebody who is no suspect.
+        """
+        await self._proxy(service).restore()
+        self.repaired.append(service)
+
+    async def relapse(self) -> None:
+        """It begins anew: the guilty one is slow again, and nobody was repaired."""
+        await self._proxies[self._guilty].delay(self._seconds)
+        self.repaired.clear()
+
     async def end(self) -> None:
         """Take the proxies away; callers reach everybody directly again. Idempotent."""
         await _close(self._proxies)
+
+    def _proxy(self, service: str) -> Proxy:
+        if service not in self._proxies:
+            raise ValueError(f"{service!r} is no suspect; those are {', '.join(self.suspects)}")
+        return self._proxies[service]
 
 
 async def _close(proxies: Mapping[str, Proxy]) -> None:

@@ -27,6 +27,7 @@ from workbook_lib.lab.evidence.spans import (
     SpanLink,
     Trace,
 )
+from workbook_lib.lab.evidence.spending import Spending, memory_bytes
 from workbook_lib.lab.evidence.topics import Record, topic_records
 from workbook_lib.lab.evidence.transitions import Transition, saga_transitions
 
@@ -63,6 +64,7 @@ __all__ = [
     "SpanEvent",
     "SpanKind",
     "SpanLink",
+    "Spending",
     "Trace",
     "Transition",
     "assert_edges",
@@ -77,6 +79,7 @@ __all__ = [
     "junit",
     "log_records",
     "logs",
+    "memory_bytes",
     "metric",
     "rows",
     "saga_transitions",

@@ -12,6 +12,7 @@ from workbook_lib.lab.show.instances import instances
 from workbook_lib.lab.show.lines import curves
 from workbook_lib.lab.show.output import Picture, Shown
 from workbook_lib.lab.show.pages import consul_ui, web_page
+from workbook_lib.lab.show.panels import panels
 from workbook_lib.lab.show.pile_up import pile_up
 from workbook_lib.lab.show.pipelines import pipelines
 from workbook_lib.lab.show.rates import rates
@@ -39,6 +40,7 @@ __all__ = [
     "instances",
     "latency_histogram",
     "log_lines",
+    "panels",
     "pile_up",
     "pipelines",
     "rates",
