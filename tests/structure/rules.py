@@ -39,6 +39,7 @@ TAUGHT = {
     *("confluent_kafka", "matplotlib", "packaging", "psutil", "structlog", "websockets", "yaml"),
 }
 CONTRACTS = "services.contracts"
+EXERCISE_TAGS = ("exercise", "solution", "wrong-answer")
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -165,6 +166,40 @@ def long_cells(name: str, notebook: dict[str, Any]) -> list[str]:
     ]
 
 
+def exercise_cells(notebook: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The cells of an exercise with their tags, in order."""
+    tagged = (
+        (set(EXERCISE_TAGS) & set(cell["metadata"].get("tags", ())), cell) for cell in notebook["cells"]
+    )
+    return [(tag, cell) for tags, cell in tagged for tag in tags]
+
+
+def exercise_faults(name: str, notebook: dict[str, Any]) -> list[str]:
+    """What keeps the exercise from being one: cells that are missing, not folded, or not explained."""
+    cells = exercise_cells(notebook)
+    counts = [sum(tag == wanted for tag, _ in cells) for wanted in EXERCISE_TAGS]
+    found = [] if counts[:2] == [1, 1] and counts[2] in (2, 3) else [f"{name}: {counts} of {EXERCISE_TAGS}"]
+    for tag, cell in cells:
+        source = "".join(cell["source"])
+        if not re.match(r"await exercise\.\w+\.check\(", ast.unparse(parse_cell(source).body[-1])):
+            found.append(f"{name}: the {tag} cell doesn't end with its check")
+        if tag == "exercise":
+            continue
+        folded = cell["metadata"].get("jupyter", {})
+        if not (folded.get("source_hidden") and "hide-cell" in cell["metadata"]["tags"]):
+            found.append(f"{name}: the {tag} cell isn't folded, in JupyterLab and on the page")
+        if tag == "wrong-answer" and not source.startswith("# "):
+            found.append(f"{name}: a wrong answer doesn't begin with the misconception it is")
+    return found
+
+
+def exercise_module(path: Path) -> str:
+    """The module with a notebook's checks: `chapter_4_1` for `04_1_registration….ipynb`."""
+    number = re.match(r"\d+(?:_\d+)*", path.name)
+    assert number
+    return "chapter_" + number.group().lstrip("0")
+
+
 def forbidden_imports(name: str, sources: Iterable[str]) -> list[str]:
     """What chapters may not use: parts below the interface, third-party code not taught, private names."""
     found = []
@@ -183,7 +218,9 @@ def forbidden_imports(name: str, sources: Iterable[str]) -> list[str]:
 
 
 def parse_cell(source: str) -> ast.Module:
-    """A cell's syntax tree; cells may await at their top level."""
+    """A cell's syntax tree; cells may await at their top level. What a cell writes to a file is none of it."""
+    if source.startswith("%%writefile "):
+        source = ""
     tree = compile(source, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     assert isinstance(tree, ast.Module)
     return tree

@@ -1,6 +1,7 @@
 """Chapters as they are committed: without outputs, described, in small cells, and proving something."""
 
 import ast
+import importlib
 import json
 import warnings
 
@@ -8,11 +9,16 @@ import pytest
 
 from tests.structure import rules
 from workbook_lib.book import chapters
+from workbook_lib.lab.exercises import Exercise
 from workbook_lib.lab.provision import SERVERS
 
 NOTEBOOKS = rules.files("notebooks/*.ipynb")
 SYLLABUS = json.loads((rules.ROOT / "docs" / "syllabus.json").read_text())
 WHOLE_CHAPTERS = ("2", "3", "4")
+WITHOUT_ROWS = ("0", "5.5")  # where the reader looks what there is, and where it all comes together
+
+# Once every chapter has its exercise, this is NOTEBOOKS.
+WITH_EXERCISE = [path for path in NOTEBOOKS if rules.exercise_cells(rules.read_notebook(path))]
 
 every_chapter = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 
@@ -43,7 +49,7 @@ def test_a_chapter_defines_no_machinery(path):
 def test_a_chapter_says_what_it_covers_and_starts(path):
     chapter = chapters.read(path)
     assert set(chapter.covers) <= set(SYLLABUS)
-    assert chapter.covers
+    assert bool(chapter.covers) != (chapter.section in WITHOUT_ROWS)
     assert set(chapter.servers) <= set(SERVERS)
     services = {each.parent.name for each in rules.files("services/*/service.toml")}
     assert set(chapter.services) <= services
@@ -61,6 +67,18 @@ def test_a_chapter_is_a_valid_notebook_for_any_python_kernel(path):
         nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
     assert notebook.cells[0].source.startswith("# ")
+
+
+@pytest.mark.parametrize("path", WITH_EXERCISE, ids=lambda path: path.name)
+def test_a_chapter_has_an_exercise_with_a_solution_and_wrong_answers_that_are_folded(path):
+    notebook = rules.read_notebook(path)
+    assert rules.exercise_faults(path.name, notebook) == []
+    checks = importlib.import_module(f"workbook_lib.lab.exercises.{rules.exercise_module(path)}")
+    section = chapters.read(path).section
+    found = {name: check for name, check in vars(checks).items() if isinstance(check, Exercise)}
+    assert {check.section for check in found.values()} == {section}, "progress is kept by section"
+    title = next(iter(found.values())).title
+    assert any(f"## Exercise · {title}" in "".join(cell["source"]) for cell in notebook["cells"])
 
 
 @pytest.mark.parametrize("number", WHOLE_CHAPTERS)

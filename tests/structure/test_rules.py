@@ -50,6 +50,30 @@ def test_long_cells_are_found():
     assert rules.long_cells("n", _notebook("\n".join(["x"] * 16)))
 
 
+def test_an_exercise_that_lacks_a_cell_a_fold_or_its_check_is_found():
+    check = "await exercise.larger.check(1)"
+
+    def cell(tag, source=check, *, folded=True):
+        metadata = {"tags": [tag, "hide-cell"], "jupyter": {"source_hidden": folded}}
+        return {"cell_type": "code", "source": source, "metadata": metadata}
+
+    def faults(*cells):
+        return rules.exercise_faults("n", {"cells": [cell("exercise", folded=False), *cells]})
+
+    wrong = cell("wrong-answer", f"# a misconception\n{check}")
+    assert faults(cell("solution"), wrong, wrong) == []
+    assert "[1, 1, 1]" in faults(cell("solution"), wrong)[0]
+    assert "[1, 0, 2]" in faults(wrong, wrong)[0]
+    assert "isn't folded" in faults(cell("solution", folded=False), wrong, wrong)[0]
+    assert "end with its check" in faults(cell("solution", "x = 1"), wrong, wrong)[0]
+    assert "misconception" in faults(cell("solution"), wrong, cell("wrong-answer"))[0]
+
+
+def test_a_chapters_checks_are_in_the_module_of_its_number():
+    assert rules.exercise_module(rules.ROOT / "notebooks" / "04_3_1_tracing.ipynb") == "chapter_4_3_1"
+    assert rules.exercise_module(rules.ROOT / "notebooks" / "01_environment.ipynb") == "chapter_1"
+
+
 def test_imports_that_chapters_must_not_use_are_found():
     def found(source):
         return rules.forbidden_imports("n", [source])

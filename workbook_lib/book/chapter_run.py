@@ -15,8 +15,9 @@ from workbook_lib.book.chapters import Chapter
 from workbook_lib.book.events import EventReader
 from workbook_lib.book.executed import show_failure
 from workbook_lib.book.progress import Progress
-from workbook_lib.book.report import CellError, ChapterResult, Status
+from workbook_lib.book.report import CellError, ChapterResult, ExerciseResult, Status
 from workbook_lib.book.tree import kill_marked, marked, memory_mb
+from workbook_lib.book.verdicts import judged
 from workbook_lib.lab.processes import Process, Supervisor
 from workbook_lib.lab.run_folder import RUN_ID, project_root
 
@@ -146,14 +147,17 @@ class ChapterRun:
 
     def _finish(self, seconds: float) -> None:
         code = self._process.exit_code
+        exercises: tuple[ExerciseResult, ...] = ()
         if code == 0 and self._error is None:
-            status: Status = "passed"
+            found = judged(self._executed)
+            exercises, self._error = found.exercises, found.mismatch
+            status: Status = "passed" if self._error is None else "failed"
         elif self._status is not None:
             status = self._status
         else:
             status = "killed" if code is not None and code < 0 else "failed"
             self._stop(status, self._death(code))
-        if self._error is not None and status in ("timeout", "killed"):
+        if self._error is not None and (status in ("timeout", "killed") or code == 0):
             show_failure(self._executed, self._error.cell, self._error.name, self._error.message)
         leftovers = kill_marked(self._run_id)
         self.result = ChapterResult.of(
@@ -164,6 +168,7 @@ class ChapterRun:
             seconds=seconds,
             peak_mb=self._peak_mb,
             cells=self._cells,
+            exercises=exercises,
             logs={} if status == "passed" else self._log_tails(),
             leftovers=leftovers,
         )

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbook_lib.book.chapters import Chapter
 
-__all__ = ["CellError", "ChapterResult", "Machine", "Report", "Status", "now_rfc3339"]
+__all__ = ["CellError", "ChapterResult", "ExerciseResult", "Machine", "Report", "Status", "now_rfc3339"]
 
 Status = Literal["passed", "failed", "timeout", "killed"]
 
@@ -28,6 +28,18 @@ class CellError(BaseModel):
     source: str
     name: str
     message: str
+
+
+class ExerciseResult(BaseModel):
+    """One exercise of a chapter: how many of its cells were judged as their tags say."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    title: str
+    starters: int
+    solutions: int
+    wrong_answers: int
 
 
 class ChapterResult(BaseModel):
@@ -47,6 +59,7 @@ class ChapterResult(BaseModel):
     cells: int
     covers: tuple[str, ...]
     servers: tuple[str, ...]
+    exercises: tuple[ExerciseResult, ...] = ()
     first_error: CellError | None
     logs: Mapping[str, str]
     leftovers: tuple[str, ...]
@@ -64,6 +77,7 @@ class ChapterResult(BaseModel):
         seconds: float = 0.0,
         peak_mb: float = 0.0,
         cells: int = 0,
+        exercises: Sequence[ExerciseResult] = (),
         logs: Mapping[str, str] | None = None,
         leftovers: Sequence[str] = (),
     ) -> ChapterResult:
@@ -81,6 +95,7 @@ class ChapterResult(BaseModel):
             cells=cells,
             covers=chapter.covers,
             servers=chapter.servers,
+            exercises=tuple(exercises),
             first_error=first_error,
             logs=logs or {},
             leftovers=tuple(leftovers),
