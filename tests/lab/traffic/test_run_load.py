@@ -241,3 +241,20 @@ def test_the_sending_process_loads_nothing_of_a_chapter_but_what_it_sends_with()
     ).stdout.split()
     assert "aiohttp" in loaded
     assert not {"sqlalchemy", "grpc", "pydantic", "workbook_lib.lab.lab"} & set(loaded)
+
+
+@pytest.mark.parametrize("model", [{"rate": 200.0}, {"concurrency": 4}], ids=["open", "closed"])
+async def test_a_load_lasts_until_what_it_has_to_outlast_is_over(server, model):
+    async def in_no_hurry(_: web.Request) -> web.Response:
+        await asyncio.sleep(0.02)
+        return web.Response(text="ok")
+
+    server.answer = in_no_hurry
+    over = asyncio.Event()
+    loading = asyncio.create_task(run_load(server.url, seconds=100, until=over, **model))
+    await eventually(lambda: len(server.requests) >= 10)
+    over.set()
+    load = await asyncio.wait_for(loading, 30)
+    assert load.requests == len(server.requests) >= 10
+    assert load.failures == 0, "what was under way has got its answer"
+    assert load.seconds < 60

@@ -43,6 +43,12 @@ async def _hold(order: Mapping[str, Any], orders: asyncio.Queue[dict[str, Any]])
     holder.close()
 
 
+async def _end(orders: asyncio.Queue[dict[str, Any]], over: asyncio.Event) -> None:
+    """The one order that a load takes while it goes on."""
+    await orders.get()
+    over.set()
+
+
 async def _together(plans: Mapping[str, Mapping[str, Any]]) -> None:
     """Tell when the clock began, so that others can act at moments of it, and then how it went."""
     loads = {name: LoadPlan(**plan) for name, plan in plans.items()}
@@ -57,7 +63,10 @@ async def main() -> None:
     listening = asyncio.create_task(_orders(orders))
     order = await orders.get()
     if order["job"] == "load":
-        _report(await generate(LoadPlan(**order["plan"])))
+        over = asyncio.Event()
+        ending = asyncio.create_task(_end(orders, over))
+        _report(await generate(LoadPlan(**order["plan"]), over))
+        ending.cancel()
     elif order["job"] == "together":
         await _together(order["plans"])
     else:

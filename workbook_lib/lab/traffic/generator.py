@@ -101,13 +101,16 @@ class Recorder:
         return {**self._columns, **labels, "seconds": self.ended - self.began, "reasons": reasons}
 
 
-async def generate(plan: LoadPlan) -> dict[str, Any]:
-    """Send what the plan says, a warm-up first that isn't counted, and return the recorded columns."""
+async def generate(plan: LoadPlan, over: asyncio.Event) -> dict[str, Any]:
+    """Send what the plan says, a warm-up first that isn't counted, and return the recorded columns.
+
+    Once `over` is set, no further request is sent; those under way are waited for.
+    """
     async with _session(plan) as session:
         if plan.warmup_seconds:
-            await _model(plan)(session, replace(plan, seconds=plan.warmup_seconds), Recorder())
+            await _model(plan)(session, replace(plan, seconds=plan.warmup_seconds), Recorder(), over)
         recorder = Recorder()
-        await _model(plan)(session, plan, recorder)
+        await _model(plan)(session, plan, recorder, over)
         return recorder.to_wire()
 
 
@@ -117,7 +120,7 @@ async def generate_together(plans: Mapping[str, LoadPlan], began: float) -> dict
     async def one(plan: LoadPlan) -> dict[str, Any]:
         recorder = Recorder(began)
         async with _session(plan) as session:
-            await _model(plan)(session, plan, recorder)
+            await _model(plan)(session, plan, recorder, asyncio.Event())
         return recorder.to_wire()
 
     answers = await asyncio.gather(*(one(plan) for plan in plans.values()))
@@ -133,29 +136,39 @@ def _session(plan: LoadPlan) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=connector, timeout=timeout)
 
 
-def _model(plan: LoadPlan) -> Callable[[aiohttp.ClientSession, LoadPlan, Recorder], Awaitable[None]]:
+def _model(
+    plan: LoadPlan,
+) -> Callable[[aiohttp.ClientSession, LoadPlan, Recorder, asyncio.Event], Awaitable[None]]:
     return _closed if plan.rate is None else _open
 
 
-async def _closed(session: aiohttp.ClientSession, plan: LoadPlan, recorder: Recorder) -> None:
+async def _closed(
+    session: aiohttp.ClientSession, plan: LoadPlan, recorder: Recorder, over: asyncio.Event
+) -> None:
     left = itertools.repeat(None, plan.max_requests)
     start = recorder.began + plan.after_seconds
     await _until(start)
 
     async def client() -> None:
         while (due := time.perf_counter()) < start + plan.seconds and next(left, False) is None:
+            if over.is_set():
+                return
             await _send(session, plan, due, recorder)
 
     await asyncio.gather(*(client() for _ in range(plan.concurrency)))
 
 
-async def _open(session: aiohttp.ClientSession, plan: LoadPlan, recorder: Recorder) -> None:
+async def _open(
+    session: aiohttp.ClientSession, plan: LoadPlan, recorder: Recorder, over: asyncio.Event
+) -> None:
     rate = plan.rate or 1.0
     start = recorder.began + plan.after_seconds
     under_way: set[asyncio.Task[None]] = set()
     for number in range(min(plan.max_requests, round(plan.seconds * rate))):
         due = start + number / rate
         await _until(due)
+        if over.is_set():
+            break
         task = asyncio.create_task(_send(session, plan, due, recorder))
         under_way.add(task)
         task.add_done_callback(under_way.discard)

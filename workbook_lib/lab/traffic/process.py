@@ -49,9 +49,11 @@ async def run_load(
     timeout_seconds: float = 5.0,
     label_header: str = "",
     ca_file: str | Path | None = None,
+    until: asyncio.Event | None = None,
 ) -> LoadResult:
     """Send requests for `seconds`, at most `max_requests` of them, and return every latency.
 
+    It ends earlier when `until` is set: then what the load has to outlast is over, however long that took.
     With `rate` (a second) the model is open, without it closed with `concurrency` clients; see `LoadPlan`. A
     request fails without an answer in `timeout_seconds` and with one of 400 and above. Each sample is
     labelled with the `label_header` of its answer, X-Version for example. `ca_file` has the authority that
@@ -74,7 +76,8 @@ async def run_load(
     )
     bound = START_SECONDS + plan.warmup_seconds + plan.seconds + 2 * plan.timeout_seconds
     async with traffic_process() as process:
-        return LoadResult.from_wire(plan.what, await process.order(plan.to_wire(), bound))
+        answer = await process.order(plan.to_wire(), bound, until=until)
+        return LoadResult.from_wire(plan.what, answer)
 
 
 @asynccontextmanager
@@ -100,14 +103,21 @@ class TrafficProcess:
         self._orders, self._answers = process.stdin, process.stdout
         self._stderr = stderr
 
-    async def order(self, order: Mapping[str, Any], timeout_seconds: float) -> dict[str, Any]:
-        """Send one order and wait for its answer. Raises TrafficError."""
+    async def order(
+        self, order: Mapping[str, Any], timeout_seconds: float, *, until: asyncio.Event | None = None
+    ) -> dict[str, Any]:
+        """Send one order and wait for its answer; a load is ended when `until` is set. Raises TrafficError."""
         try:
             self._orders.write(json_codec.dumps(order).encode() + b"\n")
             await self._orders.drain()
         except ConnectionError as error:
             raise self._error(f"took no order ({error!r})") from error
-        return await self.answer(timeout_seconds)
+        ending = asyncio.create_task(self._end_load(until)) if until else None
+        try:
+            return await self.answer(timeout_seconds)
+        finally:
+            if ending:
+                ending.cancel()
 
     async def answer(self, timeout_seconds: float) -> dict[str, Any]:
         """Wait for one more answer. Raises TrafficError."""
@@ -131,6 +141,12 @@ class TrafficProcess:
                 self._process.kill()
             await self._process.wait()
         await self._answers.read()
+
+    async def _end_load(self, until: asyncio.Event) -> None:
+        await until.wait()
+        with suppress(ConnectionError):  # whoever waits for the load's answer hears of that
+            self._orders.write(b'{"job": "end"}\n')
+            await self._orders.drain()
 
     def _error(self, what: str) -> TrafficError:
         self._stderr.seek(0)
