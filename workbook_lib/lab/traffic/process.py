@@ -106,7 +106,7 @@ class TrafficProcess:
     async def order(
         self, order: Mapping[str, Any], timeout_seconds: float, *, until: asyncio.Event | None = None
     ) -> dict[str, Any]:
-        """Send one order and wait for its answer; a load is ended when `until` is set. Raises TrafficError."""
+        """Send one order and wait for its answer; `until` ends a load. Raises TrafficError."""
         try:
             self._orders.write(json_codec.dumps(order).encode() + b"\n")
             await self._orders.drain()
