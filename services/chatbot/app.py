@@ -10,7 +10,8 @@ from services.contracts import names
 from services.contracts.nlp_pb2_grpc import NlpServiceStub
 from services.contracts.users_pb2_grpc import UserServiceStub
 from workbook_lib.kit.breaker import Breakers
-from workbook_lib.kit.discovery import Directory
+from workbook_lib.kit.canary import Attempts
+from workbook_lib.kit.discovery import Directory, Observe, WeightedRandom
 from workbook_lib.kit.rpc import RpcClient
 from workbook_lib.kit.service import Service
 from workbook_lib.kit.service.websockets import POLICY_VIOLATION, WebSocketLimits
@@ -44,14 +45,15 @@ def chat_routes(conversation: Conversation) -> APIRouter:
     return router
 
 
-def connect(settings: ChatbotSettings, directory: Directory) -> Clients:
-    """The clients of the running system."""
+def connect(settings: ChatbotSettings, directory: Directory, observe: Observe) -> Clients:
+    """The clients of the running system. Versions of the model get the shares that their weights say."""
     return Clients(
         RpcClient(
-            directory.find(names.NLP_MODEL, settings.nlp_url),
+            directory.find(names.NLP_MODEL, settings.nlp_url, balancer=WeightedRandom),
             NlpServiceStub,
             timeout_seconds=settings.nlp_timeout_seconds,
             retries=settings.nlp_retries,
+            observe=observe,
         ),
         RpcClient(
             directory.find(names.USERS, settings.users_url),
@@ -64,14 +66,16 @@ def connect(settings: ChatbotSettings, directory: Directory) -> Clients:
 def build(settings: ChatbotSettings, clients: Clients | None = None) -> Service:
     """The service, not started."""
     service = Service(settings, title="Chatbot")
+    attempts = Attempts(names.NLP_MODEL, slow_seconds=settings.nlp_slow_seconds)
+    service.metrics.registry.register(attempts)
     if clients is None:
         directory = Directory(settings.consul_http_addr, token=settings.consul_token)
         service.add_resource(directory)
-        clients = connect(settings, directory)
+        clients = connect(settings, directory, attempts.observe)
     for client in clients:
         service.add_resource(client)
     breakers = Breakers(settings.breaker)
     service.add_breakers(breakers)
     service.websockets.limits = WebSocketLimits(max_message_bytes=settings.message_bytes)
-    service.app.include_router(chat_routes(Conversation(clients, breakers)))
+    service.app.include_router(chat_routes(Conversation(clients, breakers, attempts)))
     return service

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from services.chatbot.domain import HANDED_OVER, UNKNOWN, ChatMessage, ChatReply, addressed
 from services.contracts import names, nlp_pb2, users_pb2
 from workbook_lib.kit.breaker import Breakers
+from workbook_lib.kit.canary import Attempts
 from workbook_lib.kit.errors import ServiceError
 from workbook_lib.kit.logs import get_logger
 from workbook_lib.kit.rpc import RpcClient
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from services.contracts.nlp_pb2_grpc import NlpServiceAsyncStub
     from services.contracts.users_pb2_grpc import UserServiceAsyncStub
 
-__all__ = ["Clients", "Conversation"]
+__all__ = ["UNANSWERED", "Clients", "Conversation"]
+
+UNANSWERED = "unanswered"
 
 _log = get_logger(__name__)
 
@@ -29,8 +32,9 @@ class Clients(NamedTuple):
 class Conversation:
     """Replies to messages. Each callee is behind a breaker: a sick one costs its part of the reply."""
 
-    def __init__(self, clients: Clients, breakers: Breakers) -> None:
+    def __init__(self, clients: Clients, breakers: Breakers, attempts: Attempts) -> None:
         self._clients = clients
+        self._attempts = attempts
         self._model = breakers.of(names.NLP_MODEL)
         self._users = breakers.of(names.USERS)
 
@@ -61,7 +65,10 @@ class Conversation:
 
     async def _ask(self, text: str) -> nlp_pb2.AnswerResponse | None:
         with self._clients.nlp.stub() as stub:
-            return await stub.Answer(nlp_pb2.AnswerRequest(question=text))
+            answer: nlp_pb2.AnswerResponse = await stub.Answer(nlp_pb2.AnswerRequest(question=text))
+        if not answer.found:  # an answer in gRPC's words; whether a version knows less shows in how often
+            self._attempts.judge(answer.model_version, UNANSWERED)
+        return answer
 
     async def _name(self, user_id: str | None) -> str | None:
         if user_id is None:

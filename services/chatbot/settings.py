@@ -21,6 +21,9 @@ class ChatbotSettings(ServiceSettings):
         default="127.0.0.1:50056", description="the language model's gRPC address, without Consul"
     )
     nlp_timeout_seconds: float = Field(default=1.0, gt=0, description="deadline of a question to the model")
+    nlp_slow_seconds: float = Field(
+        default=0.25, gt=0, description="later than this an answer counts as slow, when versions are compared"
+    )
     nlp_retries: int = Field(default=1, ge=0, description="how often another instance is asked instead")
     users_url: str = Field(default="127.0.0.1:50051", description="users' gRPC address, without Consul")
     users_timeout_seconds: float = Field(default=0.5, gt=0, description="deadline of a question to users")
