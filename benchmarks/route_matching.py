@@ -1,8 +1,9 @@
 """What finding a route costs: a list that is tried in order, against a tree, with few routes and with many.
 
-`python -m benchmarks.route_matching [--json]`. One request through each app, called in this process without a
-server, for the route that was added last: the median of rounds in processor time, which other work on the
-machine changes little. What grows from the first to the last column is the search alone. About 5 s.
+`python -m benchmarks.route_matching [--json] [--only WAY…]`. One request through each app, called in this
+process without a server, for the route that was added last: the median of rounds in processor time, which
+other work on the machine changes little. What grows from the first to the last column is the search alone.
+About 5 s.
 """
 
 from __future__ import annotations
@@ -11,12 +12,10 @@ import argparse
 import asyncio
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from fastapi import FastAPI
-from litestar import Litestar, get
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -47,6 +46,8 @@ async def _answer(item_id: str) -> str:
 
 def in_a_list(routes: int) -> App:
     """FastAPI, all routes in one list: each is a pattern that is tried."""
+    from fastapi import FastAPI
+
     app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False})
     for number in range(routes):
         app.get(f"/group-{number}/{{item_id}}")(_answer)
@@ -64,6 +65,7 @@ def in_starlettes_list(routes: int) -> App:
 
 def in_a_tree(routes: int) -> App:
     """Litestar: paths are a tree, walked part by part, as a radix tree is letter by letter."""
+    from litestar import Litestar, get  # here, as a chapter measures one way and waits for it
 
     paths = [f"/group-{number}/{{item_id:str}}" for number in range(routes)]
     return Litestar([get(paths)(_answer)], openapi_config=None)
@@ -105,18 +107,20 @@ async def _request_us(app: App, path: str) -> float:
     return statistics.median(rounds)
 
 
-def measure() -> list[Row]:
+WAYS: Final[Mapping[str, Callable[[int], App]]] = {
+    "FastAPI, a list": in_a_list,
+    "Starlette, a list": in_starlettes_list,
+    "Litestar, a tree": in_a_tree,
+}
+
+
+def measure(ways: Iterable[str] = tuple(WAYS)) -> list[Row]:
     """A row a way to keep routes."""
 
     async def rows() -> list[Row]:
-        ways: list[tuple[str, Callable[[int], App]]] = [
-            ("FastAPI, a list", in_a_list),
-            ("Starlette, a list", in_starlettes_list),
-            ("Litestar, a tree", in_a_tree),
-        ]
         return [
-            Row(what, *[round(await _request_us(build(n), f"/group-{n - 1}/7"), 1) for n in (FEW, MANY)])
-            for what, build in ways
+            Row(way, *[round(await _request_us(WAYS[way](n), f"/group-{n - 1}/7"), 1) for n in (FEW, MANY)])
+            for way in ways
         ]
 
     return asyncio.run(rows())
@@ -126,7 +130,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser)
-    publish(measure(), parser.parse_args())
+    parser.add_argument("--only", nargs="+", choices=WAYS, default=tuple(WAYS), metavar="WAY")
+    options = parser.parse_args()
+    publish(measure(options.only), options)
 
 
 if __name__ == "__main__":
