@@ -96,6 +96,7 @@ class Lab:
         servers = self._servers([n for n in names if n in SERVERS], specs)
         wanted = [(spec, index) for spec in specs for index in range(1, instances + 1)]
         run = await self._opened()
+        run.prepare(0 if reload else sum(not self._is_running(spec.name, index) for spec, index in wanted))
         plans: list[Plan] = []
         async with AsyncExitStack() as undo:
             for name in sorted(servers, key=list(SERVERS).index):

@@ -24,7 +24,11 @@ __all__ = ["Process", "ProcessError", "Supervisor"]
 ANSWER_SECONDS = 5.0  # an answer takes milliseconds; beyond this the supervisor is broken
 POLL_SECONDS = 0.02
 KILL_SECONDS = 2.0
+PREPARE_SECONDS = 20.0  # as long as a busy machine needs for the imports; services start without it as well
 TERMINATE = signal.SIGTERM
+
+
+_CAN_FORK = sys.platform.startswith("linux")
 
 
 class ProcessError(RuntimeError):
@@ -132,8 +136,12 @@ class Supervisor:
         env: Mapping[str, str],
         cwd: Path,
         log: Path,
+        fork: bool = False,
     ) -> Process:
-        """Start a program with exactly this environment; takes milliseconds. Raises `ProcessError`."""
+        """Start a program with exactly this environment; takes milliseconds. Raises `ProcessError`.
+
+        With `fork` a `python -m` is forked from what `prepare` has prepared, as far as it is.
+        """
         words = [str(word) for word in argv]
         link = self._started()
         process = Process(link, name, words, log)
@@ -144,11 +152,36 @@ class Supervisor:
             "env": dict(env),
             "cwd": str(cwd),
             "log": str(log),
+            "fork": fork,
         }
         answer = link.ask(request, process)
         if answer.get("event") != "spawned":
             raise ProcessError(f"{name} couldn't be started: {answer.get('error', 'the supervisor ended')}")
         return process
+
+    def prepare(self, modules: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> None:
+        """Let a Python import these modules, from which programs in `cwd` can be forked; returns at once.
+
+        Only the first call does something, and only on Linux. Raises `ProcessError`.
+        """
+        link = self._started()
+        with self._lock:
+            if link.prepared is not None:
+                return
+            link.prepared = not _CAN_FORK
+        if _CAN_FORK:
+            script = str(Path(supervisor.__file__).with_name("template.py"))
+            argv = [sys.executable, "-P", script, str(link.popen.pid), *modules]
+            where = {"cwd": str(cwd), "log": str(self.log_path)}
+            link.send({"op": "prepare", "argv": argv, "env": dict(env), **where})
+
+    async def prepared(self, timeout_seconds: float = PREPARE_SECONDS) -> None:
+        """Wait until what `prepare` was asked for is there, has failed, or the time is over."""
+        deadline = time.monotonic() + timeout_seconds
+        while self._link and self._link.alive and self._link.prepared is False:
+            if time.monotonic() >= deadline:
+                return
+            await asyncio.sleep(POLL_SECONDS)
 
     def close(self) -> None:
         """End every program (SIGTERM, grace, SIGKILL) and the supervisor itself. Idempotent, bounded."""
@@ -194,6 +227,8 @@ class _Link:
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
         self.popen = popen
         self.alive = True
+        self.prepared: bool | None = None
+        """Whether the template's preparation is over, well or not; None before it was asked for."""
         self._stdin = cast("IO[bytes]", popen.stdin)
         self._stdout = cast("IO[bytes]", popen.stdout)
         self._owner_pid = os.getpid()
@@ -245,6 +280,9 @@ class _Link:
         if event["event"] == "exit":
             if process := self._running.pop(int(str(event["pid"])), None):
                 process._exit_code = int(str(event["code"]))
+            return
+        if event["event"] == "prepared":
+            self.prepared = True
             return
         answered, answer, process = self._asked.pop(int(str(event["id"])))
         answer.update(event)

@@ -3,9 +3,12 @@
 Run as a script by `workbook_lib.lab.processes.Supervisor`, in a session of its own, with JSON lines on stdin
 and stdout. Standard library only; one thread only: a parent-death signal is bound to the thread that forked.
 
-    in   {"op": "spawn", "id", "argv", "env", "cwd", "log"}     {"op": "signal", "pid", "signal"}
+    in   {"op": "spawn", "id", "argv", "env", "cwd", "log", "fork"}     {"op": "signal", "pid", "signal"}
+         {"op": "prepare", "argv", "env", "cwd", "log"}
     out  {"event": "spawned", "id", "pid", "start"}     {"event": "refused", "id", "error"}
-         {"event": "exit", "pid", "code"}
+         {"event": "exit", "pid", "code"}     {"event": "prepared", "ready"}
+
+What may be forked is, once a template is prepared (`workbook_lib.lab.template`), and started anew otherwise.
 
 Everything is ended (SIGTERM, then SIGKILL after the grace, then a sweep over all descendants) when stdin
 reaches end-of-file, when the owner is gone, when a watched process is gone (the owner is then killed too: a
@@ -21,10 +24,13 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 __all__ = ["Identity", "identity", "is_alive", "main"]
 
@@ -34,6 +40,8 @@ PR_SET_CHILD_SUBREAPER = 36
 TICK_SECONDS = 0.2  # how often owner and watched processes are looked at
 ORPHAN_TICKS = 5  # adopted children that announce themselves by no signal are looked for every so many ticks
 SWEEP_SECONDS = 0.6  # how long the last sweep may take
+PADDING = 4096  # bytes, for the arguments and the environment that a fork shows
+FORK_SECONDS = 2.0  # a fork takes milliseconds; beyond this the template is broken
 
 Identity = tuple[int, str]  # process id and start time: together they are never reused
 
@@ -116,6 +124,67 @@ def _sweep(root: int) -> None:
                 pass
 
 
+class _Template:
+    """The client of `workbook_lib.lab.template`, which is a child of this process."""
+
+    def __init__(self, request: dict[str, Any], die_with_me: Callable[[], None]) -> None:
+        self.ready = False
+        self._cwd = request["cwd"]
+        self.link, theirs = socket.socketpair()
+        self.link.settimeout(FORK_SECONDS)
+        with theirs, open(request["log"], "ab") as log:  # noqa: PTH123 - the log belongs to the child
+            argv: list[str] = [*request["argv"], "--".ljust(PADDING, "-")]
+            self.popen: subprocess.Popen[bytes] = subprocess.Popen(
+                argv,
+                env={**request["env"], "WORKBOOK_PADDING": "-" * PADDING},
+                cwd=self._cwd,
+                stdin=theirs.fileno(),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=die_with_me,
+            )
+
+    def hear(self) -> bool:
+        """Whether it has said that it is ready. Raises OSError, ValueError when it ended instead."""
+        self.ready = json.loads(self._line())["threads"] == 1
+        return self.ready
+
+    def fork(self, request: dict[str, Any], log: int, allow: Callable[[int], None]) -> bool:
+        """Start a program of a Python module; False when the template isn't the one for it.
+
+        It runs when `allow` has been called with its process id. Raises OSError when the template is broken.
+        """
+        if not self.ready or request["cwd"] != self._cwd:
+            return False
+        wait, go = os.pipe()
+        try:
+            data = json.dumps({"argv": request["argv"], "env": request["env"]}).encode() + b"\n"
+            sent = socket.send_fds(self.link, [data], [log, wait])
+            self.link.sendall(data[sent:])
+            answer = json.loads(self._line())
+            if pid := answer.get("pid"):
+                allow(pid)
+                os.write(go, b"!")
+            return pid is not None
+        finally:
+            os.close(wait)
+            os.close(go)
+
+    def close(self) -> None:
+        self.link.close()
+        self.popen.kill()
+
+    def _line(self) -> bytes:
+        line = b""
+        while not line.endswith(b"\n"):
+            part = self.link.recv(1 << 16)
+            if not part:
+                raise OSError("the template has ended")
+            line += part
+        return line
+
+
 class _Supervisor:
     """The event loop: requests, exits of children, and the tick that looks at owner, watched and orphans."""
 
@@ -123,7 +192,8 @@ class _Supervisor:
         self.grace_seconds = grace_seconds
         self.owner = owner
         self.watched = watched
-        self.children: dict[int, subprocess.Popen[bytes]] = {}
+        self.children: dict[int, subprocess.Popen[bytes] | None] = {}  # None: forked by the template
+        self.template: _Template | None = None
         self.orphans: dict[int, float] = {}  # adopted process → when it is killed
         self.pending = b""
         self.ending = False
@@ -140,10 +210,13 @@ class _Supervisor:
         signal.signal(signal.SIGTERM, self._on_terminate)
         ticks, next_tick = 0, time.monotonic()
         while not self.ending:
-            readable, _, _ = select.select([0, wake_in], [], [], TICK_SECONDS)
+            starting = [self.template.link.fileno()] if self.template and not self.template.ready else []
+            readable, _, _ = select.select([0, wake_in, *starting], [], [], TICK_SECONDS)
             if wake_in in readable:
                 os.read(wake_in, 4096)
                 self._reap()
+            if any(each in readable for each in starting):
+                self._hear_template()
             if 0 in readable:
                 self._read_requests()
             if time.monotonic() >= next_tick:
@@ -173,31 +246,67 @@ class _Supervisor:
             request = json.loads(line)
             if request["op"] == "spawn":
                 self._spawn(request)
+            elif request["op"] == "prepare":
+                self._prepare(request)
             elif request["pid"] in self.children:
                 # Reaped here only, so the id is still our child's: a signal can't hit a stranger.
                 _kill(request["pid"], request["signal"], group=True)
 
-    def _spawn(self, request: dict[str, object]) -> None:
+    def _prepare(self, request: dict[str, Any]) -> None:
+        if LINUX and self.template is None:
+            try:
+                self.template = _Template(request, self._die_with_me)
+            except (OSError, ValueError, subprocess.SubprocessError):
+                self._tell({"event": "prepared", "ready": False})
+
+    def _hear_template(self) -> None:
         try:
-            with open(str(request["log"]), "ab") as log:  # noqa: PTH123 - the log belongs to the child
-                child = subprocess.Popen(
-                    request["argv"],  # type: ignore[call-overload]
-                    env=request["env"],
-                    cwd=request["cwd"],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    preexec_fn=self._die_with_me if LINUX else None,  # safe: this process has one thread
-                )
+            ready = self.template is not None and self.template.hear()
+        except (OSError, ValueError):
+            ready = False
+        if not ready:
+            self._drop_template()
+        self._tell({"event": "prepared", "ready": ready})
+
+    def _drop_template(self) -> None:
+        if self.template is not None:
+            self.template.close()
+            self.template = None
+
+    def _spawn(self, request: dict[str, Any]) -> None:
+        try:
+            with open(request["log"], "ab") as log:  # noqa: PTH123 - the log belongs to the child
+                if not (request.get("fork") and self._fork(request, log.fileno())):
+                    self._execute(request, log)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             self._tell({"event": "refused", "id": request["id"], "error": str(error)})
-            return
-        self.children[child.pid] = child
-        start = identity(child.pid)
-        self._tell(
-            {"event": "spawned", "id": request["id"], "pid": child.pid, "start": start[1] if start else ""}
+
+    def _fork(self, request: dict[str, Any], log: int) -> bool:
+        if self.template is None:
+            return False
+        try:
+            return self.template.fork(request, log, lambda pid: self._started(request, pid, None))
+        except (OSError, ValueError):  # what it may have forked ends by itself: nothing allows it to run
+            self._drop_template()
+            return False
+
+    def _execute(self, request: dict[str, Any], log: IO[bytes]) -> None:
+        child = subprocess.Popen(
+            request["argv"],
+            env=request["env"],
+            cwd=request["cwd"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=self._die_with_me if LINUX else None,  # safe: this process has one thread
         )
+        self._started(request, child.pid, child)
+
+    def _started(self, request: dict[str, Any], pid: int, child: subprocess.Popen[bytes] | None) -> None:
+        self.children[pid] = child
+        start = identity(pid)
+        self._tell({"event": "spawned", "id": request["id"], "pid": pid, "start": start[1] if start else ""})
 
     def _die_with_me(self) -> None:
         """In the new child: should the supervisor itself be killed, the child goes too."""
@@ -212,16 +321,22 @@ class _Supervisor:
                 if not pid:
                     break
                 self.orphans.pop(pid, None)
-                if child := self.children.pop(pid, None):
-                    child.returncode = os.waitstatus_to_exitcode(status)
-                    self._tell({"event": "exit", "pid": pid, "code": child.returncode})
+                code = os.waitstatus_to_exitcode(status)
+                if pid in self.children:
+                    if child := self.children.pop(pid):
+                        child.returncode = code
+                    self._tell({"event": "exit", "pid": pid, "code": code})
+                elif self.template and pid == self.template.popen.pid:
+                    self.template.popen.returncode = code
+                    self._drop_template()
         self._end_orphans()
 
     def _end_orphans(self) -> None:
         """Children not started here lost their parent: SIGTERM now, SIGKILL to their tree after the grace."""
         parents = _parents()
         now = time.monotonic()
-        adopted = [pid for pid, parent in parents.items() if parent == self.pid and pid not in self.children]
+        own = self.children.keys() | ({self.template.popen.pid} if self.template else set())
+        adopted = [pid for pid, parent in parents.items() if parent == self.pid and pid not in own]
         for pid in adopted:
             if pid not in self.orphans:
                 self.orphans[pid] = now + self.grace_seconds
@@ -232,6 +347,7 @@ class _Supervisor:
 
     def _end(self) -> None:
         deadline = time.monotonic() + self.grace_seconds
+        self._drop_template()
         for pid in self.children:
             _kill(pid, signal.SIGTERM, group=True)
         while time.monotonic() < deadline:
