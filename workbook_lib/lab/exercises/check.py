@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, NamedTuple, ParamSpec
 
+from workbook_lib.lab import progress
 from workbook_lib.lab.errors import LabError
 from workbook_lib.lab.exercises.verdict import Verdict
 
@@ -55,9 +56,11 @@ class Exercise(Generic[P]):
                 finding = await self._judge(*args, **kwargs)
         except TimeoutError as error:
             raise LabError(f"the check of {self.title!r} had no result after {CHECK_SECONDS:g} s") from error
-        return Verdict(
+        verdict = Verdict(
             self.section, self.name, self.title, finding.passed, finding.evidence, hint=finding.hint
         )
+        progress.record(verdict)
+        return verdict
 
 
 def exercise(section: str, title: str) -> Callable[[Callable[P, Awaitable[Finding]]], Exercise[P]]:

@@ -15,6 +15,7 @@ from workbook_lib.lab.show.pages import consul_ui, web_page
 from workbook_lib.lab.show.panels import panels
 from workbook_lib.lab.show.pile_up import pile_up
 from workbook_lib.lab.show.pipelines import pipelines
+from workbook_lib.lab.show.progress import progress
 from workbook_lib.lab.show.rates import rates
 from workbook_lib.lab.show.records import log_lines, tree
 from workbook_lib.lab.show.rollout import autoscaling, rollout
@@ -43,6 +44,7 @@ __all__ = [
     "panels",
     "pile_up",
     "pipelines",
+    "progress",
     "rates",
     "rollout",
     "service_map",
