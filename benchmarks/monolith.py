@@ -1,6 +1,6 @@
 """The same shop as one process and as services under the same load; and incidents, with traces and without.
 
-`python -m benchmarks.monolith [--json] [--record] [--seconds 2.5] [--rounds 3]`. Takes about 5 minutes. Both
+`python -m benchmarks.monolith [--json] [--record] [--seconds 2] [--rounds 2]`. Takes about 4 minutes. Both
 systems run side by side on this machine with the same data, logs, metrics and tracing (one trace in ten), and
 take turns; of each figure's rounds the one with the most answers counts. Load comes from one more process.
 
@@ -44,6 +44,8 @@ SERVICES: Final = ("gateway", "users", "orders", "inventory")
 LATE_SECONDS: Final = 0.1  # each way
 USERS: Final = 120
 READY_SECONDS: Final = 60.0
+MOST_FAILURES: Final = 0.02
+"""SQLite's writers wait for their turn in no order: with many of them one may wait longer than it is let."""
 PATIENCE_SECONDS: Final = 30.0
 ENVIRONMENT: Final = {
     "TRACE_RATIO": "0.1",
@@ -63,6 +65,7 @@ class LoadRow:
     concurrency: int
     system: str
     per_second: float
+    failures: int
     p50_ms: float
     p95_ms: float
     p99_ms: float
@@ -91,6 +94,7 @@ class InstancesRow:
     system: str
     instances: int
     per_second: float
+    failures: int
     p50_ms: float
     p99_ms: float
     cpu_ms: float
@@ -123,6 +127,7 @@ class Measured:
         """Columns that rows have in common."""
         return {
             "per_second": round(self.result.throughput, 1),
+            "failures": self.result.failures,
             "p50_ms": round(self.result.percentile(50), 2),
             "p99_ms": round(self.result.percentile(99), 2),
             "cpu_ms": round(sum(self.cpu_ms.values()), 2),
@@ -134,15 +139,15 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser)
-    parser.add_argument("--seconds", type=float, default=2.5, help="of each load")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--only", nargs="+", choices=tuple(TABLES), default=tuple(TABLES))
     options = parser.parse_args()
     publish(asyncio.run(measure(options.seconds, options.rounds, options.only)), options)
 
 
 async def measure(
-    seconds: float = 2.5, rounds: int = 3, only: Sequence[str] = tuple(TABLES)
+    seconds: float = 2.0, rounds: int = 2, only: Sequence[str] = tuple(TABLES)
 ) -> dict[str, list[Any]]:
     """These tables. Raises RuntimeError when requests fail that shouldn't."""
     tables: dict[str, list[Any]] = {}
@@ -271,7 +276,7 @@ async def _one(system: System, plan: dict[str, Any], concurrency: int, seconds: 
     }
     spending = evidence.Spending(*system.handles)
     result = traffic.LoadResult.merged((await traffic.run_scenario(plans)).loads.values())
-    if result.failures:
+    if result.failures > MOST_FAILURES * result.requests:
         raise RuntimeError(f"{system.name}: {result!r}")
     cpu_ms = {name: used / result.requests * 1000 for name, used in spending.cpu_seconds().items()}
     return Measured(result, cpu_ms, sum(evidence.memory_bytes(*system.handles).values()))

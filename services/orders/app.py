@@ -43,37 +43,46 @@ class Clients(NamedTuple):
 
 
 def connect(settings: OrdersSettings, directory: Directory) -> Clients:
-    """The clients of the running system."""
+    """The clients of the running system. Raises ValueError for a dual write without its second half."""
     inventory = directory.find(names.INVENTORY, settings.inventory_url)
     payments = directory.find(names.PAYMENTS, settings.payments_url)
-    direct = settings.publish == "direct"
+    publisher = None
+    if settings.publish == "direct":
+        if settings.kafka_bootstrap_servers is None:
+            raise ValueError("publish=direct needs kafka_bootstrap_servers")
+        publisher = Producer(settings.kafka_bootstrap_servers, client_id=settings.instance)
     return Clients(
         RpcClient(inventory, InventoryServiceStub, timeout_seconds=settings.reserve_timeout_seconds),
         RpcClient(payments, PaymentServiceStub, timeout_seconds=settings.charge_timeout_seconds),
-        Producer(settings.kafka_bootstrap_servers, client_id=settings.instance) if direct else None,
+        publisher,
     )
 
 
 def build(settings: OrdersSettings, clients: Clients | None = None) -> Service:
-    """The service, not started. With `clients` it meets no Kafka: events stay in its outbox."""
+    """The service, not started. Without Kafka, or with `clients`, its events stay in its outbox.
+
+    Then it knows choreography only with `clients`: nobody else would hear what an order wants.
+    """
     service = Service(settings, title="Orders")
     database = Database(settings.database_url, metadata=Base.metadata)
     service.add_resource(database)
     store = OrderStore(database)
     book = OrderBook(store)
+    coordinators: dict[Coordination, Coordinator] = {}
+    if clients is not None or settings.kafka_bootstrap_servers is not None:
+        coordinators[Coordination.CHOREOGRAPHY] = Choreographed()
     if clients is None:
         directory = Directory(settings.consul_http_addr, token=settings.consul_token)
         service.add_resource(directory)
         clients = connect(settings, directory)
-        _join_kafka(service, settings, database, OrderListener(database, store, book))
+        if settings.kafka_bootstrap_servers is not None:
+            listener = OrderListener(database, store, book)
+            _join_kafka(service, settings.kafka_bootstrap_servers, database, listener)
     for client in clients:
         if client is not None:
             service.add_resource(client)
-    coordinators: dict[Coordination, Coordinator] = {
-        Coordination.RESERVE_ONLY: _reserving(database, store, book, clients),
-        Coordination.CHOREOGRAPHY: Choreographed(),
-        **_led(service, settings, database, book, clients),
-    }
+    coordinators[Coordination.RESERVE_ONLY] = _reserving(database, store, book, clients)
+    coordinators |= _led(service, settings, database, book, clients)
     desk = OrderDesk(database, store, coordinators, default=settings.coordination)
     # What the desk does is logged around it, so that it holds nothing but its steps.
     place = logged("place order", fields=("user_id", "sku", "quantity"))(desk.place)
@@ -88,23 +97,16 @@ def build(settings: OrdersSettings, clients: Clients | None = None) -> Service:
     return service
 
 
-def _join_kafka(
-    service: Service, settings: OrdersSettings, database: Database, listener: OrderListener
-) -> None:
+def _join_kafka(service: Service, kafka: str, database: Database, listener: OrderListener) -> None:
     """Publish what is in the outbox, and listen to what becomes of choreographed orders."""
-    kafka = settings.kafka_bootstrap_servers
-    consumer = Consumer(
-        kafka,
-        [topics.STOCK_EVENTS, topics.PAYMENT_EVENTS],
-        names.ORDERS,
-        listener,
-        instance=settings.instance,
-    )
+    instance = service.settings.instance
+    heard = [topics.STOCK_EVENTS, topics.PAYMENT_EVENTS]
+    consumer = Consumer(kafka, heard, names.ORDERS, listener, instance=instance)
     service.add_resource(Topics(kafka, topics.PARTITIONS))
     service.add_resource(consumer)
     service.add_worker("consumer", consumer.run)
-    producer = Producer(kafka, client_id=f"{settings.instance}-outbox")
-    relay = OutboxRelay(database, OUTBOX, producer, owner=settings.instance)
+    producer = Producer(kafka, client_id=f"{instance}-outbox")
+    relay = OutboxRelay(database, OUTBOX, producer, owner=instance)
     service.add_worker("outbox", relay.run)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.orders.domain import Coordination, Order, new_order
 from services.orders.store import OrderStore
 from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
+from workbook_lib.kit.errors import InvalidRequest
 from workbook_lib.kit.storage import Database
 
 __all__ = ["Coordinator", "OrderDesk"]
@@ -53,11 +54,14 @@ class OrderDesk:
         """Store a pending order, have it carried out, and tell how it stands then: confirmed, or pending yet.
 
         Raises Conflict or NotFound after storing it as cancelled: stock or money is short, or there is no
-        such SKU.
+        such SKU. Raises InvalidRequest for a coordination that isn't offered.
         """
         way = coordination or self._default
         order = new_order(uuid4().hex, user_id, sku, quantity, self._clock.now(), way)
-        coordinator = self._coordinators[way]
+        coordinator = self._coordinators.get(way)
+        if coordinator is None:
+            detail = {"field": "coordination", "message": f"{way} isn't offered here"}
+            raise InvalidRequest("not an order", details=[detail])
         async with self._database.session() as session:
             await self._store.add(session, order)
             await coordinator.begin(session, order)

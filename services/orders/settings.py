@@ -7,12 +7,12 @@ from pydantic_settings import SettingsConfigDict
 
 from services.contracts import names
 from services.orders.domain import Coordination
-from workbook_lib.kit.settings import WithDatabase, WithKafka
+from workbook_lib.kit.settings import WithDatabase
 
 __all__ = ["OrdersSettings"]
 
 
-class OrdersSettings(WithDatabase, WithKafka):
+class OrdersSettings(WithDatabase):
     """Settings of the order service."""
 
     model_config = SettingsConfigDict(env_prefix="ORDERS_")
@@ -37,6 +37,9 @@ class OrdersSettings(WithDatabase, WithKafka):
     )
     compensation_attempts: int = Field(
         default=30, ge=1, description="a saga whose compensation fails so often is parked for a person"
+    )
+    kafka_bootstrap_servers: str | None = Field(
+        default=None, description="Kafka brokers, host:port by commas; none: events wait in the outbox"
     )
     publish: Literal["outbox", "direct"] = Field(
         default="outbox",

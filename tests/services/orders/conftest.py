@@ -26,14 +26,14 @@ class Shop:
         self._folder = folder
         self._running = running
         self._rpc_client = rpc_client
-        self._inventory_port, self._payments_port, self._orders_port = ports
+        self.inventory_port, self._payments_port, self._orders_port = ports
 
     def _database(self, name):
         return f"sqlite:///{self._folder / name}.db"
 
     def inventory(self):
         """Inventory, while in the block."""
-        settings = InventorySettings(database_url=self._database("inventory"), grpc_port=self._inventory_port)
+        settings = InventorySettings(database_url=self._database("inventory"), grpc_port=self.inventory_port)
         return self._running(inventory.build(settings))
 
     def payments(self):
@@ -49,7 +49,7 @@ class Shop:
         )
         clients = orders.Clients(
             RpcClient(
-                StaticInstances.at(f"127.0.0.1:{self._inventory_port}"),
+                StaticInstances.at(f"127.0.0.1:{self.inventory_port}"),
                 InventoryServiceStub,
                 timeout_seconds=2,
             ),

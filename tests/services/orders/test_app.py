@@ -5,7 +5,11 @@ import json
 import pytest
 
 from services.contracts import orders_pb2, topics
+from services.contracts.orders_pb2_grpc import OrderServiceStub
+from services.orders.app import build
+from services.orders.settings import OrdersSettings
 from workbook_lib.kit.errors import Conflict, InvalidRequest, NotFound, Unavailable
+from workbook_lib.lab.evidence import rows
 
 
 @pytest.fixture
@@ -103,3 +107,39 @@ async def test_a_dual_write_without_a_broker_leaves_a_confirmed_order_that_nobod
     [row] = await shop.rows("orders", STANDS)
     assert row["status"] == "CONFIRMED"
     assert await shop.told() == []
+
+
+async def test_without_kafka_orders_are_taken_and_what_others_shall_hear_waits(
+    running, rpc_client, tmp_path, free_port, shop
+):
+    """Only an order that nobody would hear of is refused, and nothing of it is stored."""
+    port = free_port()
+    settings = OrdersSettings(
+        database_url=f"sqlite:///{tmp_path}/alone.db",
+        grpc_port=port,
+        inventory_url=f"127.0.0.1:{shop.inventory_port}",
+    )
+    assert settings.kafka_bootstrap_servers is None
+    async with (
+        shop.inventory(),
+        running(build(settings)),
+        rpc_client(OrderServiceStub, port) as client,
+    ):
+        with client.stub() as stub:
+            placed = await stub.PlaceOrder(
+                orders_pb2.PlaceOrderRequest(user_id="user123", sku="mouse", quantity=2)
+            )
+        assert placed.status == orders_pb2.ORDER_STATUS_CONFIRMED
+        with pytest.raises(InvalidRequest, match="not an order"), client.stub() as stub:
+            await stub.PlaceOrder(
+                orders_pb2.PlaceOrderRequest(
+                    user_id="user123", sku="mouse", quantity=2, coordination="COORDINATION_CHOREOGRAPHY"
+                )
+            )
+    assert await rows(tmp_path / "alone.db", "SELECT topic FROM outbox") == [{"topic": topics.USER_EVENTS}]
+    assert await rows(tmp_path / "alone.db", "SELECT status FROM orders") == [{"status": "CONFIRMED"}]
+
+
+def test_a_dual_write_without_its_second_half_can_not_be_built(tmp_path):
+    with pytest.raises(ValueError, match="publish=direct needs kafka_bootstrap_servers"):
+        build(OrdersSettings(database_url=f"sqlite:///{tmp_path}/alone.db", publish="direct"))
