@@ -40,7 +40,7 @@ async def rename(lab: Lab, answer: Rename) -> Finding:
     if not coffees:
         return no("Take the coffee between reading and writing: that is when others save.", evidence=seen)
     if left["name"] != _NAME:
-        hint = "The name is the old one. What did the service answer to the write, and what now?"
+        hint = "The name is the old one. Was it written after the coffee, and what was the answer?"
         return no(hint, evidence=seen)
     if left["price_cents"] != _PRICE:
         return no(

@@ -42,7 +42,7 @@ async def stolen_laptop(lab: Lab, laptop: str, phone: str) -> Finding:
     async with Redis.from_url(lab["redis"].url) as redis:
         sessions = len(await redis.keys(_SESSIONS))
     state = {True: "in", False: "out"}
-    seen = f"laptop {state[laptop_in]}, phone {state[phone_in]}, {sessions} sessions in Redis"
+    seen = f"laptop {state[laptop_in]}, phone {state[phone_in]}, sessions in Redis: {sessions}"
     if not phone_in:
         return no("The phone is out, too. Whose session was ended?", evidence=seen)
     if laptop_in and sessions > 2:
