@@ -6,6 +6,7 @@ with OTEL_EXPORTER_OTLP_ENDPOINT) is used instead.
 
 import asyncio
 import fcntl
+import os
 import signal
 import tempfile
 from collections.abc import Generator, Iterator
@@ -19,8 +20,12 @@ from workbook_lib.lab import Lab
 
 
 def pytest_configure() -> None:
-    """Tests press Ctrl-C on programs, which a shell's background job would hand down ignored."""
+    """Before anything is imported or started by a test."""
+    # Tests press Ctrl-C on programs, which a shell's background job would hand down ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # as services/nlp_model has it, whose tests share NumPy
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside the timeout's: waiting isn't the test's own time

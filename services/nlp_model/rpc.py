@@ -32,13 +32,13 @@ class NlpRpc(nlp_pb2_grpc.NlpServiceServicer):
         return nlp_pb2.EmbedResponse(vectors=vectors, model_version=self._model.version)
 
     async def Answer(  # noqa: N802
-        self, request: nlp_pb2.AnswerRequest, _context: Context
+        self, request: nlp_pb2.AnswerRequest, context: Context
     ) -> nlp_pb2.AnswerResponse:
         """The known question that is meant, if any."""
         check_texts([request.question], "question")
         made = await self._model.vector(request.question)
         match, score = self._model.answer(made.value)
-        _note(made, score)
+        _note(made, score, context)
         if match is None:
             return nlp_pb2.AnswerResponse(score=score, model_version=self._model.version)
         entry = match.entry
@@ -53,8 +53,12 @@ class NlpRpc(nlp_pb2_grpc.NlpServiceServicer):
         )
 
 
-def _note(made: Batched[Any], score: float) -> None:
-    """One forward pass serves many traces, so each trace's own span says with how many it shared that."""
+def _note(made: Batched[Any], score: float, context: Context) -> None:
+    """One forward pass serves many traces, so each trace's own span says with how many it shared that.
+
+    Who asks is told too, by the trailing metadata: for benchmarks, and for whoever debugs a slow answer.
+    """
+    context.set_trailing_metadata((("nlp-batch-size", str(made.batch_size)),))
     span = trace.get_current_span()
     span.set_attribute("nlp.batch_size", made.batch_size)
     span.set_attribute("nlp.waited_ms", round(made.waited_seconds * 1000, 2))

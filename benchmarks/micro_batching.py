@@ -1,0 +1,210 @@
+"""What micro-batching is worth: the rate that the model service sustains at the same bound on p99.
+
+`python -m benchmarks.micro_batching [--json] [--bound-ms 100] [--seconds 5] [--batch 16]`. Two instances of
+services/nlp_model, one with batches of one, which is a forward pass a question, and one with `--batch`; both
+compute in one thread. Held-out questions of data/faq come over gRPC at random moments: a Poisson process in
+an open loop, where a late answer doesn't hold back the next one. A rate is sustained when all are answered
+and 99 of 100 within the bound; it has two attempts, since the machine may be doing something else. The
+highest is found by halving the interval between one that is and one that isn't, down to 5 %. `cpu_ms` is the
+service's processor time for a question. About 90 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import quantiles
+from typing import TYPE_CHECKING
+
+import grpc
+import psutil
+
+from benchmarks.figures import add_options, publish
+from services.contracts import nlp_pb2
+from services.contracts.nlp_pb2_grpc import NlpServiceStub
+from workbook_lib.lab import Lab
+from workbook_lib.lab.handle import Handle
+
+if TYPE_CHECKING:
+    from services.contracts.nlp_pb2_grpc import NlpServiceAsyncStub
+
+__all__ = ["Bench", "Row", "Trial", "compare"]
+
+_QUESTIONS = Path(__file__).parents[1] / "data" / "faq" / "evaluation.json"
+_PRECISION = 1.05
+_ATTEMPTS = 2
+_SEED = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way at the highest rate that it sustained; `gain` is that rate next to the first way's."""
+
+    way: str
+    max_batch: int
+    per_second: float
+    gain: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+    batch_size: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One rate, tried for some seconds."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+    batch_size: float
+    failed: int
+
+
+class Bench:
+    """One instance under test, and what asks it."""
+
+    def __init__(self, handle: Handle, seconds: float, bound_ms: float) -> None:
+        if handle.process is None:
+            raise RuntimeError("only an instance of this lab can be measured")
+        self._process = psutil.Process(handle.process.pid)
+        self._address = handle.addresses["grpc"]
+        self._seconds = seconds
+        self._bound_ms = bound_ms
+        self._questions = [each["question"] for each in json.loads(_QUESTIONS.read_text(encoding="utf-8"))]
+
+    async def capacity(self, callers: int, seconds: float = 1.5) -> float:
+        """Questions a second with so many callers who ask again as soon as they have an answer."""
+        answered = 0
+        async with grpc.aio.insecure_channel(self._address) as channel:
+            stub = NlpServiceStub(channel)
+            loop = asyncio.get_running_loop()
+            over = loop.time() + seconds
+
+            async def ask(number: int) -> None:
+                nonlocal answered
+                while loop.time() < over:
+                    await stub.Answer(self._request(number + answered), timeout=10)
+                    answered += 1
+
+            await asyncio.gather(*(ask(number) for number in range(callers)))
+        return answered / seconds
+
+    async def sustained(self, per_second: float) -> Trial | None:
+        """The trial of a rate that is sustained; None when it isn't."""
+        for _ in range(_ATTEMPTS):
+            trial = await self.trial(per_second)
+            if trial.failed == 0 and trial.p99_ms <= self._bound_ms:
+                return trial
+        return None
+
+    async def highest(self, capacity: float) -> Trial:
+        """The highest rate that is sustained, to 5 %. Raises RuntimeError when not even a tenth of it is."""
+        low, high, best = capacity / 10, capacity * 1.2, await self.sustained(capacity / 10)
+        if best is None:
+            raise RuntimeError(f"{low:.0f} questions a second aren't answered within {self._bound_ms} ms")
+        while high / low > _PRECISION:
+            middle = (low * high) ** 0.5
+            trial = await self.sustained(middle)
+            if trial is None:
+                high = middle
+            else:
+                low, best = middle, trial
+        return best
+
+    async def trial(self, per_second: float) -> Trial:
+        """Ask at that rate."""
+        chance = random.Random(_SEED)  # noqa: S311 - the same moments for all
+        moments, moment = [], 0.0
+        while moment < self._seconds:
+            moments.append(moment)
+            moment += chance.expovariate(per_second)
+        cpu = self._cpu_seconds()
+        async with grpc.aio.insecure_channel(self._address) as channel:
+            stub = NlpServiceStub(channel)
+            await stub.Answer(self._request(0))  # connects
+            begin = asyncio.get_running_loop().time()
+            answers = await asyncio.gather(*(self._ask(stub, n, begin + m) for n, m in enumerate(moments)))
+        waits = sorted(ms for ms, _ in answers)
+        cuts = quantiles(waits, n=100)
+        return Trial(
+            per_second=round(per_second, 1),
+            p50_ms=round(cuts[49], 1),
+            p99_ms=round(cuts[98], 1),
+            cpu_ms=round((self._cpu_seconds() - cpu) * 1000 / len(moments), 2),
+            batch_size=round(self._mean_size(answers), 1),
+            failed=sum(size is None for _, size in answers),
+        )
+
+    async def _ask(self, stub: NlpServiceAsyncStub, number: int, due: float) -> tuple[float, int | None]:
+        """Milliseconds from the due moment to the answer, and its batch's size; None when there was none."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(due - loop.time())
+        call = stub.Answer(self._request(number), timeout=self._bound_ms / 1000 * 20)
+        try:
+            await call
+            trailing = dict(await call.trailing_metadata())
+        except grpc.aio.AioRpcError:
+            return (loop.time() - due) * 1000, None
+        return (loop.time() - due) * 1000, int(trailing["nlp-batch-size"])
+
+    def _request(self, number: int) -> nlp_pb2.AnswerRequest:
+        return nlp_pb2.AnswerRequest(question=self._questions[number % len(self._questions)])
+
+    def _cpu_seconds(self) -> float:
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
+    @staticmethod
+    def _mean_size(answers: Sequence[tuple[float, int | None]]) -> float:
+        sizes = [size for _, size in answers if size]
+        return sum(sizes) / len(sizes) if sizes else 0.0
+
+
+async def compare(batch: int, seconds: float, bound_ms: float) -> list[Row]:
+    """Both ways, each at its highest rate."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with Lab("benchmark", root=Path(folder)) as lab:
+            trials = {}
+            for instance, (way, size) in enumerate((("one by one", 1), ("micro-batches", batch)), start=1):
+                env = {"NLP_MODEL_MAX_BATCH": str(size), "NLP_MODEL_MAX_WAITING": "5000"}
+                await lab.start("nlp_model", instances=instance, env=env)
+                bench = Bench(lab["nlp_model", instance], seconds, bound_ms)
+                trials[way] = (size, await bench.highest(await bench.capacity(2 * size)))
+    first = next(iter(trials.values()))[1].per_second
+    return [
+        Row(
+            way,
+            size,
+            t.per_second,
+            round(t.per_second / first, 2),
+            t.p50_ms,
+            t.p99_ms,
+            t.cpu_ms,
+            t.batch_size,
+        )
+        for way, (size, t) in trials.items()
+    ]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_options(parser)
+    parser.add_argument("--batch", type=int, default=16, help="largest batch of the second way")
+    parser.add_argument("--bound-ms", type=float, default=100, help="within which 99 of 100 are answered")
+    parser.add_argument("--seconds", type=float, default=5, help="how long each rate is tried")
+    options = parser.parse_args()
+    rows = asyncio.run(compare(options.batch, options.seconds, options.bound_ms))
+    publish(rows, options, notes=[f"Of 100 questions 99 are answered within {options.bound_ms:g} ms."])
+
+
+if __name__ == "__main__":
+    main()
