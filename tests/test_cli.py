@@ -156,10 +156,11 @@ def test_run_ends_its_chapters_on_a_signal(start, chapter_file, number):
     assert not pid_exists(process.pid)
 
 
-def test_lab_opens_jupyterlab_on_the_chapters_and_on_loopback_only(start, chapter_file):
-    chapter_file("01_first")
+def test_lab_opens_jupyterlab_on_the_entrance_and_on_loopback_only(start, chapter_file):
+    chapter_file("00_start_here")
     process, mark = start("lab", "--no-browser", "--port", "18888")
     printed = _read_until(process, "http://127.0.0.1:")
+    assert "/lab/tree/00_start_here.ipynb" in printed
     assert "0.0.0.0" not in printed
     process.terminate()
     process.communicate(timeout=20)

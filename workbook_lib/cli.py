@@ -193,10 +193,14 @@ def lab(
     """Open the chapters in JupyterLab."""
     import os
 
+    from workbook_lib.lab.progress import ENTRANCE
+
     folder = _notebooks(None)
     command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", f"--port={port}"]
     command += [f"--notebook-dir={folder}", "--LabApp.extension_manager=readonly"]
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None"]
+    if (folder / ENTRANCE).exists():
+        command.append(f"--LabApp.default_url=/lab/tree/{ENTRANCE}")
     command += [] if browser else ["--no-browser"]
     command += ["--allow-root"] if os.geteuid() == 0 else []  # as in most containers; it is on loopback
     os.execv(sys.executable, command)  # noqa: S606 - it takes this process's place, Ctrl-C included

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import json
+import re
 import warnings
 
 import pytest
@@ -10,12 +11,14 @@ import pytest
 from tests.structure import rules
 from workbook_lib.book import chapters
 from workbook_lib.lab.exercises import Exercise
+from workbook_lib.lab.progress import ENTRANCE
 from workbook_lib.lab.provision import SERVERS
 
-NOTEBOOKS = rules.files("notebooks/*.ipynb")
+ENTRANCE_FILE = rules.ROOT / "notebooks" / ENTRANCE
+NOTEBOOKS = [path for path in rules.files("notebooks/*.ipynb") if path != ENTRANCE_FILE]
 SYLLABUS = json.loads((rules.ROOT / "docs" / "syllabus.json").read_text())
 WHOLE_CHAPTERS = ("2", "3", "4")
-WITHOUT_ROWS = ("0", "5.5")  # where the reader looks what there is, and where it all comes together
+WITHOUT_ROWS = ("5.5",)  # where it all comes together
 
 # Once every chapter has its exercise, this is NOTEBOOKS.
 WITH_EXERCISE = [path for path in NOTEBOOKS if rules.exercise_cells(rules.read_notebook(path))]
@@ -90,3 +93,13 @@ def test_no_row_of_a_chapter_that_is_whole_is_left_out(number):
 def test_no_row_of_the_syllabus_is_claimed_twice():
     claimed = [row for path in NOTEBOOKS for row in chapters.read(path).covers]
     assert len(claimed) == len(set(claimed))
+
+
+def test_the_entrance_shows_the_progress_and_leads_to_chapters_that_exist():
+    notebook = rules.read_notebook(ENTRANCE_FILE)
+    assert "show.progress()" in rules.code_cells(notebook)[0]
+    assert rules.long_cells(ENTRANCE, notebook) == []
+    text = "".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    linked = re.findall(r"\]\((\w+\.ipynb)\)", text)
+    assert linked
+    assert set(linked) <= {path.name for path in NOTEBOOKS}

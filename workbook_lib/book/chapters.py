@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from workbook_lib.lab.progress import ENTRANCE
+
 __all__ = ["Budget", "Chapter", "ChapterError", "discover", "read", "select"]
 
 _FILE_NAME = re.compile(r"(?P<number>\d{2}(?:_\d+)*)_[a-z]\w*\.ipynb")
@@ -90,8 +92,12 @@ def read(path: Path) -> Chapter:
 
 
 def discover(folder: Path) -> list[Chapter]:
-    """Every chapter in `folder`, in reading order. Raises `ChapterError` when one can't be read."""
-    return [read(path) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
+    """Every chapter in `folder`, in reading order. Raises `ChapterError` when one can't be read.
+
+    The entrance, which shows a reader's own progress, is none.
+    """
+    files = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    return [read(path) for path in files if path.name != ENTRANCE]
 
 
 def select(chapters: Sequence[Chapter], selectors: Sequence[str]) -> list[Chapter]:

@@ -23,9 +23,10 @@ from workbook_lib.lab.run_folder import RUN_ID, project_root
 if TYPE_CHECKING:
     from workbook_lib.lab.exercises import Verdict
 
-__all__ = ["Attempt", "ChapterProgress", "State", "attempts", "overview", "record"]
+__all__ = ["ENTRANCE", "Attempt", "ChapterProgress", "State", "attempts", "overview", "record"]
 
-_ENTRANCE: Final = "00"  # the notebook that shows the progress is no chapter
+ENTRANCE: Final = "00_start_here.ipynb"
+"""The notebook that shows the progress; it is no chapter."""
 
 State = Literal["done", "solution seen", "tried", "open"]
 
@@ -94,7 +95,7 @@ def overview(notebooks: Path | None = None) -> list[ChapterProgress]:
     return [
         _progress(path.name, json.loads(path.read_bytes()), tried)
         for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))
-        if not path.name.startswith(_ENTRANCE)
+        if path.name != ENTRANCE
     ]
 
 
