@@ -217,7 +217,7 @@ class Lab:
             handle.check()
 
     async def stop(self) -> None:
-        """Stop everything: services one by one, last started first, then the servers together. Idempotent.
+        """Stop everything: the services together, each draining, then the servers together. Idempotent.
 
         Proxies come after the services that use them, and the log shipper last: it ships their last lines.
         """
@@ -227,10 +227,8 @@ class Lab:
             return
         self._end_watch()
         try:
-            services = [key for key in reversed(handles) if key[0] not in SERVERS]
-            for key in sorted(services, key=lambda k: (k[0] == SHIPPER.name, handles[k].outlives_services)):
-                await handles[key].stop()
-            await asyncio.gather(*(handle.stop() for handle in handles.values()))
+            for wave in _waves(handles):
+                await asyncio.gather(*(handle.stop() for handle in wave))
         finally:
             run.close()
             for handle in handles.values():
@@ -290,6 +288,15 @@ def _in_turn(servers: list[Plan]) -> tuple[list[Plan], list[Plan]]:
     """Those that come up together, and those that do afterwards."""
     last = [plan for plan in servers if SERVERS[plan.key[0]].starts_last]
     return [plan for plan in servers if plan not in last], last
+
+
+def _waves(handles: Mapping[tuple[str, int], Handle]) -> list[list[Handle]]:
+    """Those that are stopped together: services, proxies, the log shipper, servers."""
+    waves: list[list[Handle]] = [[], [], [], []]
+    for (name, _), handle in handles.items():
+        of_wave = 3 if name in SERVERS else 2 if name == SHIPPER.name else int(handle.outlives_services)
+        waves[of_wave].append(handle)
+    return waves
 
 
 def _known(*handles: Handle) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -220,6 +221,9 @@ def main(settings_type: type[SettingsT], build: Callable[[SettingsT], Service]) 
         status = 0
     if not tracing.shutdown(_FLUSH_SECONDS):
         _log.warning("spans lost", collector=settings.otlp_endpoint)
+    # Looking for garbage among all that was imported would take half a second, and the process is over.
+    gc.disable()
+    gc.freeze()
     sys.exit(status)
 
 
