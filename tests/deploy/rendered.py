@@ -9,10 +9,12 @@ import yaml
 from tests.structure import rules
 from workbook_lib.lab import provision
 
-__all__ = ["FOLDER", "OVERLAYS", "kubectl", "objects"]
+__all__ = ["EVERY_OVERLAY", "FOLDER", "OVERLAYS", "kubectl", "objects"]
 
 FOLDER = rules.ROOT / "deploy" / "kubernetes"
 OVERLAYS = ("dev", "staging", "prod")
+EVERY_OVERLAY = (*OVERLAYS, "edge")
+"""With the one that isn't of every service."""
 
 
 @cache

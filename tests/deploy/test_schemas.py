@@ -11,7 +11,7 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Namespace, ServiceAccount
 
 from tests.deploy.page import blocks
-from tests.deploy.rendered import FOLDER, OVERLAYS, objects
+from tests.deploy.rendered import EVERY_OVERLAY, FOLDER, objects
 from tests.structure import rules
 from workbook_lib.lab import evidence
 from workbook_lib.lab.command import CommandFailed
@@ -22,7 +22,7 @@ KEPT = json.loads(schema_file(rules.ROOT).read_text())
 NAMESPACE = "strict"
 POD = "spec.template.spec"
 CONTAINER = f"{POD}.containers.0"
-each_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
+each_overlay = pytest.mark.parametrize("overlay", EVERY_OVERLAY)
 
 
 @each_overlay
@@ -85,7 +85,7 @@ def test_a_planted_mistake_is_found_at_its_place(kind, path, value, place, words
 
 async def test_the_schemas_kept_are_the_control_planes_own(cluster):
     """Where they aren't: `python -m workbook_lib.lab.kubernetes.schemas`."""
-    kinds = kinds_of(each for overlay in OVERLAYS for each in objects(overlay))
+    kinds = kinds_of(each for overlay in EVERY_OVERLAY for each in objects(overlay))
     live = await published(cluster, kinds)
     if live["title"] != KEPT["title"]:
         pytest.skip(f"the control plane is {live['title']}, the schemas kept are {KEPT['title']}")

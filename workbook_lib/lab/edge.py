@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
+
+import psutil
 
 from workbook_lib.lab.handle import Handle
 from workbook_lib.lab.lab import Lab
 from workbook_lib.lab.ports import PortRequest
 from workbook_lib.lab.services import ServiceSpec, check_service, read_spec
 
-__all__ = ["EDGE_SERVICES", "start_edge"]
+__all__ = ["EDGE_SERVICES", "edge_members", "start_edge"]
 
 EDGE_SERVICES: Final = ("inventory", "orders", "users", "gateway")
 """Callees first."""
@@ -54,9 +57,18 @@ async def start_edge(lab: Lab, env: Mapping[str, str] | None = None) -> Handle:
     return await lab.run_program("edge", command, check, ports=_requests(specs))
 
 
-def _environment(
-    ports: Mapping[str, Mapping[str, int]], specs: Mapping[str, ServiceSpec]
-) -> dict[str, str]:
+def edge_members(edge: Handle) -> dict[str, psutil.Process]:
+    """The processes of a running group by the service that listens there; without those that just start."""
+    services = {edge.port(f"{name} http"): name for name in EDGE_SERVICES}
+    found: dict[str, psutil.Process] = {}
+    for member in psutil.Process(edge.pid).children():
+        with suppress(psutil.NoSuchProcess):
+            ports = {each.laddr.port for each in member.net_connections() if each.status == "LISTEN"}
+            found |= {services[port]: member for port in ports & services.keys()}
+    return {name: found[name] for name in EDGE_SERVICES if name in found}
+
+
+def _environment(ports: Mapping[str, Mapping[str, int]], specs: Mapping[str, ServiceSpec]) -> dict[str, str]:
     """What the services of the group are told: their ports, where the others are, and to keep no traces."""
     told = {"SERVICE_ENVIRONMENT": "staging", "TRACE_RATIO": "0", "MALLOC_ARENA_MAX": "2"}
     for name, own in ports.items():

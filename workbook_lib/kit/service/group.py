@@ -3,8 +3,8 @@
 `python -m workbook_lib.kit.service.group services.inventory services.orders …` imports what all of them need
 and forks one process a service: each keeps its own settings, port, log and database, and ends alone, while
 the libraries are in memory once. Callees come first: the group is stopped in reverse order, so that whoever
-drains can still call. A service that ends by itself is forked again, after a pause; one that ends five times
-in a row as soon as it has started ends the group, so that whoever runs it hears of that.
+drains can still call. A service that ends is forked again, after a pause; one that fails five times in a row
+as soon as it has started ends the group, so that whoever runs it hears of that.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from workbook_lib.kit import logs
 __all__ = ["ServiceGroup", "main"]
 
 FIRST_PAUSE_SECONDS: Final = 0.5
-SETTLED_SECONDS: Final = 30.0
+SETTLED_SECONDS: Final = 10.0
 """Whoever has run for so long isn't one that can't start."""
 MOST_IN_A_ROW: Final = 5
 STOP_SECONDS: Final = 15.0
@@ -111,8 +111,12 @@ class ServiceGroup:
 
     def _has_ended(self, module: str, code: int) -> bool:
         """Plan its next start; False when that is of no use any more."""
-        settled = time.monotonic() - self._started[module] >= SETTLED_SECONDS
-        self._in_a_row[module] = 1 if settled else self._in_a_row[module] + 1
+        if code == 0:  # it was asked to, and has drained
+            self._in_a_row[module] = 0
+        elif time.monotonic() - self._started[module] >= SETTLED_SECONDS:
+            self._in_a_row[module] = 1
+        else:
+            self._in_a_row[module] += 1
         pause = FIRST_PAUSE_SECONDS * 2 ** (self._in_a_row[module] - 1)
         again = self._in_a_row[module] < MOST_IN_A_ROW
         self._log.error("service ended", module=module, code=code, started_again_in=pause if again else None)
