@@ -9,10 +9,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
-
 from workbook_lib.lab.evidence.polling import EvidenceError, within
 
 __all__ = ["rows"]
@@ -34,11 +30,14 @@ async def rows(
     """
     if not (isinstance(database, str) and "://" in database):
         path = Path(database)
-    elif (url := make_url(database)).get_backend_name() == "sqlite":
-        path = Path(str(url.database))
     else:
-        question = _rows_of_server(database, sql, parameters)
-        return await within(question, f"the database {url!r}", timeout_seconds)
+        from sqlalchemy import make_url  # here and below: most chapters read files
+
+        url = make_url(database)
+        if url.get_backend_name() != "sqlite":
+            question = _rows_of_server(database, sql, parameters)
+            return await within(question, f"the database {url!r}", timeout_seconds)
+        path = Path(str(url.database))
     return await within(
         asyncio.to_thread(_rows_of_file, path, sql, parameters), f"the database {path}", timeout_seconds
     )
@@ -55,6 +54,10 @@ def _rows_of_file(path: Path, sql: str, parameters: Sequence[Any]) -> list[dict[
 
 
 async def _rows_of_server(database: str, sql: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.ext.asyncio import create_async_engine
+
     engine = create_async_engine(make_url(database).set(drivername="postgresql+asyncpg"))
     try:
         async with engine.connect() as connection:

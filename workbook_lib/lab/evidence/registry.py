@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import dns.asyncquery
-import dns.exception
-import dns.message
-import dns.rdatatype
-
 from workbook_lib.kit.consul import Consul, Instance
 from workbook_lib.lab.evidence.polling import EvidenceError
 
@@ -32,6 +27,12 @@ async def dns_instances(
     One SRV question over TCP: over UDP Consul tells three at most. Raises EvidenceError when it doesn't
     answer.
     """
+    # Here, for the chapters that ask Consul over HTTP only.
+    import dns.asyncquery
+    import dns.exception
+    import dns.message
+    import dns.rdatatype
+
     host, _, port = address.rpartition(":")
     question = dns.message.make_query(f"{service}.service.consul.", dns.rdatatype.SRV)
     try:

@@ -13,10 +13,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jgo.config import GlobalSettings
-from jgo.constants import MAVEN_CENTRAL_URL
-from jgo.maven import MavenContext
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
 
 __all__ = ["Jar", "fetch", "main", "pinned_jars"]
 
@@ -46,6 +46,11 @@ def pinned_jars(listing: str | None = None) -> list[Jar]:
 
 def fetch(jars: list[Jar], folder: Path) -> None:
     """Put the jars into `folder`, a line of output for each. Raises when one is missing or differs."""
+    # Here, since every chapter imports this module and next to none fetches a jar.
+    from jgo.config import GlobalSettings
+    from jgo.constants import MAVEN_CENTRAL_URL
+    from jgo.maven import MavenContext
+
     repository = folder.with_name("maven")
     settings = GlobalSettings.load()
     maven = MavenContext(

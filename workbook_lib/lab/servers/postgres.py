@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-import asyncpg
-
 from workbook_lib.lab.errors import LabError
 from workbook_lib.lab.ports import PortRequest
 from workbook_lib.lab.servers.base import Launch, Place, Server
@@ -66,6 +64,8 @@ class Postgres(Server):
 
     async def check(self, environment: Mapping[str, str]) -> str | None:
         """It answers a query; while it recovers from a crash it refuses connections."""
+        import asyncpg  # here, for the chapters without a PostgreSQL
+
         try:
             connection = await asyncpg.connect(environment["POSTGRES_URL"], timeout=1)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:

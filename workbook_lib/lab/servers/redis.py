@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import redis.asyncio
-from redis.exceptions import RedisError
-
 from workbook_lib.lab.ports import PortRequest
 from workbook_lib.lab.provision.programs import parse_version
 from workbook_lib.lab.servers.base import Launch, Place, Server
@@ -46,6 +43,9 @@ class Redis(Server):
 
     async def check(self, environment: Mapping[str, str]) -> str | None:
         """It answers PING."""
+        import redis.asyncio  # here, for the chapters without a Redis
+        from redis.exceptions import RedisError
+
         try:
             async with redis.asyncio.from_url(environment["REDIS_URL"]) as client:
                 await client.ping()

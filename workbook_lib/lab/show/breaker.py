@@ -10,10 +10,11 @@ from workbook_lib.kit.breaker import State, StateChange
 from workbook_lib.lab.show.output import Picture
 from workbook_lib.lab.show.palette import ALARM, INK, MUTED, SERIES, new_figure, plain_axes, tint
 from workbook_lib.lab.show.rates import layers_of
-from workbook_lib.lab.traffic import Scenario
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from workbook_lib.lab.traffic import Scenario
 
 __all__ = ["breaker_timeline"]
 

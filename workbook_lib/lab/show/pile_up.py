@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from workbook_lib.lab.show.output import Picture
 from workbook_lib.lab.show.palette import ALARM, INK, MUTED, RULE, colours_of, new_figure, plain_axes
-from workbook_lib.lab.traffic import LoadResult, Scenario
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from workbook_lib.lab.traffic import LoadResult, Scenario
 
 __all__ = ["pile_up"]
 
