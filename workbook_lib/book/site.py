@@ -1,4 +1,4 @@
-"""The pages: executed notebooks as a site that needs no network, with an index of what was measured.
+"""The pages: executed notebooks as a site that needs no network, with a first page on what was found.
 
 Sphinx with myst-nb and sphinx-book-theme, because it renders offline and only what has changed. Nothing is
 executed here: a page shows what the run of its chapter left.
@@ -12,15 +12,18 @@ import html
 import io
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from workbook_lib.book.chapters import Chapter
+from workbook_lib.book.front_page import MAP_FILE, badge, front_page
 from workbook_lib.book.quick_imports import skip_iri_grammars
 from workbook_lib.book.report import ChapterResult, Report
 from workbook_lib.book.runner import executed_folder
+from workbook_lib.book.system_map import SystemMap, system_map
 from workbook_lib.lab.run_folder import project_root
+from workbook_lib.lab.services import read_spec, service_names
 
 __all__ = ["SiteError", "build"]
 
@@ -75,7 +78,7 @@ def build(out: Path, chapters: Sequence[Chapter], report: Report) -> Path:
     source = work / "source"
     source.mkdir(parents=True, exist_ok=True)
     pages = _write_sources(source, out, report)
-    _write_if_changed(source / "index.md", _index(chapters, report, pages))
+    _write_if_changed(source / "index.md", front_page(chapters, report, pages, _draw_system(source, pages)))
     warnings = io.StringIO()
     try:
         app = Sphinx(
@@ -93,6 +96,19 @@ def build(out: Path, chapters: Sequence[Chapter], report: Report) -> Path:
         raise SiteError(f"the pages couldn't be built: {error}\n{warnings.getvalue()}") from error
     _publish(work / "html", out)
     return out / "index.html"
+
+
+def _draw_system(source: Path, pages: Set[str]) -> SystemMap | None:
+    """Put the picture of the system into Sphinx's source, unless it shows the same calls as the last one."""
+    root = project_root()
+    services = {read_spec(root, name).service for name in service_names(root)}
+    found = system_map([source / f"{page}.ipynb" for page in sorted(pages)], services)
+    if found is not None:
+        drawn = source / "system-map.txt"
+        if not drawn.exists() or drawn.read_text(encoding="utf-8") != found.text:
+            (source / MAP_FILE).write_bytes(found.png())
+            drawn.write_text(found.text, encoding="utf-8")
+    return found
 
 
 def _publish(built: Path, out: Path) -> None:
@@ -151,7 +167,7 @@ def _run_note(result: ChapterResult, report: Report) -> str:
     machine = report.machine
     where = f"{machine.system}, {machine.cpus} CPUs, {machine.memory_gb:g} GB, Python {machine.python}"
     measured = f"{result.seconds:.1f} s · {result.peak_mb:.0f} MB at most · {where} · {result.finished}"
-    line = f'<p class="wb-run">{_badge(result)} <span>{html.escape(measured)}</span></p>\n'
+    line = f'<p class="wb-run">{badge(result)} <span>{html.escape(measured)}</span></p>\n'
     error = result.first_error
     if error is None:
         return line
@@ -164,40 +180,6 @@ def _run_note(result: ChapterResult, report: Report) -> str:
     )
     # Markdown ends an HTML block at an empty line, which logs and messages may contain.
     return line + f'<div class="wb-failure"><pre>{said}</pre>{logs}</div>'.replace("\n", "&#10;")
-
-
-def _index(chapters: Sequence[Chapter], report: Report, pages: set[str]) -> str:
-    results = {result.notebook: result for result in report.chapters}
-    passed = sum(result.passed for result in report.chapters)
-    machine = report.machine
-    lines = [
-        "# Microservices Workbook\n",
-        "A real microservice system on one machine, chapter by chapter; "
-        "every claim is proved from the running system.\n",
-        f"{passed} of {len(report.chapters)} chapters passed on {machine.system} with {machine.cpus} CPUs, "
-        f"{machine.memory_gb:g} GB and Python {machine.python}.\n",
-        "| | Chapter | Covers | Servers | Result | Time | Memory |",
-        "|---|---|---|---|---|--:|--:|",
-        *(_index_row(chapter, results.get(chapter.name), chapter.name in pages) for chapter in chapters),
-        "\n```{toctree}\n:hidden:\n",
-        *(chapter.name for chapter in chapters if chapter.name in pages),
-        "```",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _index_row(chapter: Chapter, result: ChapterResult | None, has_page: bool) -> str:
-    title = f"[{chapter.title}]({chapter.name}.ipynb)" if has_page else chapter.title
-    covers, servers = ", ".join(chapter.covers), ", ".join(chapter.servers)
-    if result is None:
-        return f"| {chapter.section} | {title} | {covers} | {servers} | not run | | |"
-    figures = (f"{result.seconds:.1f} s", f"{result.peak_mb:.0f} MB")
-    measured = " | ".join(f'<span class="wb-nowrap">{figure}</span>' for figure in figures)
-    return f"| {chapter.section} | {title} | {covers} | {servers} | {_badge(result)} | {measured} |"
-
-
-def _badge(result: ChapterResult) -> str:
-    return f'<span class="wb-badge wb-{result.status}">{result.status}</span>'
 
 
 def _write_if_changed(path: Path, text: str) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.path import Path
 
-__all__ = ["DASHES", "LINE", "Box", "describe", "draw_arrows"]
+__all__ = ["DASHES", "LINE", "NAMES", "Box", "describe", "draw_arrows"]
 
 LINE: Final = "#7d8a97"
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
@@ -68,7 +68,7 @@ def draw_arrows(
     routes: Mapping[Pair, Sequence[Point]],
     nodes: Mapping[str, Box],
     *,
-    label: Callable[[Edge], Sequence[str]] = lambda edge: describe(edge).split(", "),
+    label: Callable[[Edge], Sequence[str]],
 ) -> None:
     """Draw one arrow a pair of nodes, through the points of its route; `label` gives the lines on it."""
     from matplotlib.patches import FancyArrowPatch

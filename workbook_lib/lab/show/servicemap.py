@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from workbook_lib.lab.evidence import Edge, NodeKind, Trace, service_edges
-from workbook_lib.lab.show.arrows import DASHES, LINE, Box, describe, draw_arrows
+from workbook_lib.lab.show.arrows import DASHES, LINE, NAMES, Box, describe, draw_arrows
 from workbook_lib.lab.show.layout import arrange
 from workbook_lib.lab.show.output import Picture
 from workbook_lib.lab.show.palette import INK, MUTED, colours_of, new_figure
@@ -15,7 +16,10 @@ from workbook_lib.lab.show.shapes import HEIGHT_INCHES, WIDTH_INCHES, draw_node,
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["service_map"]
+__all__ = ["EDGES_MIME_TYPE", "ServiceMap", "service_map"]
+
+EDGES_MIME_TYPE: Final = "application/vnd.workbook.edges+json"
+"""In a cell's output, beside the picture: the calls it was drawn from."""
 
 COLUMN_INCHES: Final = 1.85
 ROW_INCHES: Final = 0.92
@@ -24,8 +28,23 @@ MARGIN_INCHES: Final = 0.2
 Point = tuple[float, float]
 
 
-def service_map(what: Trace | Iterable[Trace] | Iterable[Edge], *, title: str = "") -> Picture:
-    """Draw the calls found in traces, or computed edges; dashed arrows are messages, not waited for."""
+@dataclass(frozen=True, repr=False)
+class ServiceMap(Picture):
+    """A picture of calls that also tells them to whoever reads the executed notebook."""
+
+    edges: Sequence[Edge]
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        return {EDGES_MIME_TYPE: [asdict(edge) for edge in self.edges]}
+
+
+def service_map(
+    what: Trace | Iterable[Trace] | Iterable[Edge], *, title: str = "", counts: bool = True
+) -> ServiceMap:
+    """Draw the calls found in traces, or computed edges; dashed arrows are messages, not waited for.
+
+    Without `counts` an arrow says only how it is called.
+    """
     edges = _edges(what)
     layout = arrange((edge.caller, edge.callee) for edge in edges)
     kinds: dict[str, NodeKind] = {}
@@ -48,7 +67,8 @@ def service_map(what: Trace | Iterable[Trace] | Iterable[Edge], *, title: str = 
     at = {name: _inches(place, origin) for name, place in layout.nodes.items()}
     routes = {pair: [_inches(place, origin) for place in between] for pair, between in layout.routes.items()}
     boxes = {name: Box.round(at[name], node_size(kind)) for name, kind in kinds.items()}
-    draw_arrows(axes, edges, routes, boxes)
+    label = _described if counts else _protocol
+    draw_arrows(axes, edges, routes, boxes, label=label)
     for name, place in at.items():
         draw_node(axes, place, name, kinds[name], colours.get(name, MUTED))
     if title:
@@ -57,7 +77,15 @@ def service_map(what: Trace | Iterable[Trace] | Iterable[Edge], *, title: str = 
         )
     _legend(axes, edges, MARGIN_INCHES - slack)
     text = "\n".join(f"{edge.caller} -> {edge.callee}  {describe(edge)}" for edge in edges)
-    return Picture(figure, text or "no calls")
+    return ServiceMap(figure, text or "no calls", edges)
+
+
+def _described(edge: Edge) -> list[str]:
+    return describe(edge).split(", ")
+
+
+def _protocol(edge: Edge) -> list[str]:
+    return [NAMES[edge.protocol]]
 
 
 def _edges(what: Trace | Iterable[Trace] | Iterable[Edge]) -> list[Edge]:
