@@ -51,10 +51,10 @@ class Measure:
             raise ValueError(f"{self.name}: 0 <= tolerated < harmful < 1 must hold")
 
 
-FAILED = Measure("failed", tolerated=0.01, harmful=0.10)
+FAILED = Measure("failed", tolerated=0.01, harmful=0.15)
 """No answer, or an error. Whoever calls wrongly does so at both versions."""
-SLOW = Measure("slow", tolerated=0.02, harmful=0.15)
+SLOW = Measure("slow", tolerated=0.02, harmful=0.20)
 """An answer later than the objective."""
-WRONG = Measure("wrong", tolerated=0.02, harmful=0.15)
+WRONG = Measure("wrong", tolerated=0.02, harmful=0.20)
 """An answer that whoever can tell calls wrong."""
 STANDARD = (FAILED, SLOW)

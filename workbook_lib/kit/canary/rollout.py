@@ -74,7 +74,7 @@ class Rollout:
         self._gone_seconds = gone_seconds
         self._clock = clock
         self._began = 0.0
-        self._present_at = 0.0
+        self._present_at: float | None = None
 
     @property
     def reached(self) -> int:
@@ -83,7 +83,7 @@ class Rollout:
 
     async def run(self) -> bool:
         """Whether the canary has all calls now. Raises what a change of traffic raises."""
-        self._began = self._present_at = self._clock.monotonic()
+        self._began = self._clock.monotonic()
         try:
             for percent in self._slices:
                 await self._traffic.set_share(percent)
@@ -131,10 +131,11 @@ class Rollout:
         return baseline, canary
 
     def _is_gone(self, present: bool) -> bool:
+        """One that was never there may still come, as long as there is patience."""
         now = self._clock.monotonic()
         if present:
             self._present_at = now
-        return now - self._present_at >= self._gone_seconds
+        return self._present_at is not None and now - self._present_at >= self._gone_seconds
 
     def _note(self, percent: int, comparison: Comparison) -> None:
         self.looks.append(

@@ -32,7 +32,7 @@ class Rule:
 
     measures: Sequence[Measure] = STANDARD
     false_alarm: float = 0.001
-    missed: float = 0.02
+    missed: float = 0.05
     slices: int = 3
 
     def __post_init__(self) -> None:
@@ -70,16 +70,11 @@ class Comparison:
         """Take in the calls that have ended since the last time; what all of them say."""
         self.baseline += baseline
         self.canary += canary
-        if baseline.calls or canary.calls:
-            for name in self._worse:
-                block = Block(
-                    baseline.calls,
-                    self._bad("baseline", name, baseline),
-                    canary.calls,
-                    self._bad("canary", name, canary),
-                )
-                self._worse[name].add(block)
-                self._no_worse[name].add(block)
+        for name in self._worse:
+            own, its = self._bad("baseline", name, baseline), self._bad("canary", name, canary)
+            block = Block(baseline.calls, own, canary.calls, its)
+            self._worse[name].add(block)
+            self._no_worse[name].add(block)
         return self.verdict
 
     def _bad(self, whose: str, name: str, tally: Tally) -> int:

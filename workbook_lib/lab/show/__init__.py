@@ -20,6 +20,7 @@ from workbook_lib.lab.show.rates import rates
 from workbook_lib.lab.show.records import log_lines, tree
 from workbook_lib.lab.show.rollout import autoscaling, rollout
 from workbook_lib.lab.show.servicemap import service_map
+from workbook_lib.lab.show.shares import shares
 from workbook_lib.lab.show.stacked import stacked_bars
 from workbook_lib.lab.show.states import states
 from workbook_lib.lab.show.tables import table
@@ -48,6 +49,7 @@ __all__ = [
     "rates",
     "rollout",
     "service_map",
+    "shares",
     "source",
     "stacked_bars",
     "states",

@@ -1,0 +1,132 @@
+"""A canary's rollout under load: customers ask all the while, and keep which version answered."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import aiohttp
+
+from workbook_lib.kit.canary import Rollout
+from workbook_lib.lab.evidence import eventually
+from workbook_lib.lab.traffic import LoadResult, Sample
+
+__all__ = ["Share", "Trial", "try_out"]
+
+CUSTOMERS: Final = 6
+TIMEOUT_SECONDS: Final = 5.0
+PAUSE_SECONDS: Final = 0.05
+SETTLING_SECONDS: Final = 0.3
+"""Callers hear of new weights by a blocking query; what is asked until then belongs to no slice."""
+
+
+class Share(NamedTuple):
+    """Of one slice: the percent wanted for the canary, all answers, and those that the canary gave."""
+
+    wanted: int
+    answers: int
+    canary: int
+
+    @property
+    def measured(self) -> float:
+        """The canary's percent."""
+        return 100 * self.canary / self.answers if self.answers else 0.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a rollout went. Both clocks, the looks' and the answers', began together."""
+
+    rollout: Rollout
+    answers: LoadResult
+    """What the customers got, labelled with the version that answered."""
+    canary: str
+    decided_seconds: float
+
+    @property
+    def wanted(self) -> list[tuple[float, int]]:
+        """From when on the canary was to get how many percent, from the first slice to the decision."""
+        changes = [(0.0, self.rollout.looks[0].percent)]
+        for look in self.rollout.looks:
+            if look.percent != changes[-1][1]:
+                changes.append((look.seconds, look.percent))
+        return [*changes, (self.decided_seconds, 100 if self.rollout.promoted else 0)]
+
+    @property
+    def shares(self) -> list[Share]:
+        """What the canary got of each slice, and after the decision, as the answers tell."""
+        changes = self.wanted
+        ends = [at for at, _ in changes[1:]] + [float("inf")]
+        return [
+            Share(percent, len(labels), labels.count(self.canary))
+            for (at, percent), end in zip(changes, ends, strict=True)
+            for labels in [self._labels(at + SETTLING_SECONDS, end)]
+        ]
+
+    def _labels(self, since: float, until: float) -> list[str]:
+        answered = (sample for sample in self.answers.timeline if sample.label)
+        return [sample.label for sample in answered if since <= sample.start_seconds < until]
+
+
+async def try_out(
+    rollout: Rollout,
+    url: str,
+    questions: Sequence[Any],
+    *,
+    canary: str = "v2",
+    label_header: str = "X-Model-Version",
+    calls_after: int = 30,
+) -> Trial:
+    """Run the rollout while customers POST the questions to `url`, and until `calls_after` more are answered.
+
+    Six customers; each waits for its answer before its next question, so a slow machine is asked less.
+    Raises what the rollout raises.
+    """
+    samples: list[Sample] = []
+    supply = itertools.cycle(questions)
+    began = time.perf_counter()
+
+    async def customer(session: aiohttp.ClientSession) -> None:
+        while True:
+            sample = await _asked(session, url, next(supply), label_header, began)
+            samples.append(sample)
+            if not sample.status:
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        customers = [asyncio.create_task(customer(session)) for _ in range(CUSTOMERS)]
+        try:
+            await rollout.run()
+            decided = time.perf_counter() - began
+            enough = len(samples) + calls_after
+            await eventually(lambda: len(samples) >= enough, interval_seconds=PAUSE_SECONDS)
+        finally:
+            for each in customers:
+                each.cancel()
+            await asyncio.gather(*customers, return_exceptions=True)
+    seconds = time.perf_counter() - began
+    answers = LoadResult(f"by {CUSTOMERS} customers", seconds, tuple(sorted(samples)), {})
+    return Trial(rollout, answers, canary, decided)
+
+
+async def _asked(
+    session: aiohttp.ClientSession,
+    url: str,
+    question: Any,  # noqa: ANN401 - whatever JSON can hold
+    header: str,
+    began: float,
+) -> Sample:
+    start = time.perf_counter()
+    status, label = 0, ""
+    try:
+        async with session.post(url, json=question) as answer:
+            await answer.read()
+            status, label = answer.status, answer.headers.get(header, "")
+    except (aiohttp.ClientError, TimeoutError):
+        pass  # status 0: no answer
+    return Sample(start - began, (time.perf_counter() - start) * 1000, status, label)
