@@ -34,6 +34,20 @@ def test_a_failing_chapter_does_not_stop_the_others_and_tells_its_cell(write, wo
     assert "papermill" in bad["logs"]
 
 
+def test_the_longest_chapters_run_first_and_no_more_at_once_than_memory_allows(write, workbook, tmp_path):
+    write("01_short", "pass", chapter="1", title="Short", budget={"seconds": 10, "mb": 400})
+    write("02_large", "pass", chapter="2", title="Large", budget={"seconds": 20, "mb": 2000})
+    write("03_longest", "import time; time.sleep(1)", title="Longest", budget={"seconds": 30, "mb": 2000})
+    done = workbook("run", "-j", "2", "--out", "out", "--no-pages")
+    assert done.returncode == 0, done.stdout + done.stderr
+    titles = [line.split(": ")[-1] for line in done.stdout.splitlines() if "started: " in line]
+    assert titles == ["Longest", "Short", "Large"], "the large one waits until it fits"
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["jobs"] == 2
+    longest = _report(tmp_path / "out")["03_longest"]
+    assert longest["peak_mb"] < report["peak_mb"] < 2500
+
+
 def test_the_end_of_every_log_of_a_failed_chapter_is_shown(write, workbook, tmp_path):
     start = "from workbook_lib.lab import Lab\nlab = Lab('9')\nawait lab.start('redis')"
     write("01_bad", start, "raise RuntimeError('stop here')", servers=["redis"])

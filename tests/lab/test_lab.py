@@ -336,7 +336,7 @@ async def test_a_service_that_crashes_at_start_is_named_with_its_traceback(lab, 
         LabError, match=r"(?s)crashing: .*exited with code 1 while.*RuntimeError: no such table"
     ):
         await lab.start("echo", "crashing")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30, "the deadline is 60 s"
     with pytest.raises(LabError, match="isn't started"):
         lab["echo"]
 

@@ -64,6 +64,8 @@ class ChapterRun:
     ) -> None:
         self.chapter = chapter
         self.result: ChapterResult | None = None
+        self.memory_mb = 0.0
+        """What its processes take together, as last sampled."""
         self._run_id = f"{run_id}/{chapter.name}"
         self._executed = executed.resolve()  # the process below runs in the notebook's folder
         self._limit_seconds = limits.chapter_seconds(chapter)
@@ -97,7 +99,8 @@ class ChapterRun:
         elif elapsed > self._limit_seconds and self._status is None:
             self._stop("timeout", f"the chapter was not done after its limit of {self._limit_seconds:g} s")
         elif elapsed >= self._next_sample:
-            self._peak_mb = max(self._peak_mb, memory_mb(self._process.pid))
+            self.memory_mb = memory_mb(self._process.pid)
+            self._peak_mb = max(self._peak_mb, self.memory_mb)
             self._next_sample = elapsed + SAMPLE_SECONDS
 
     def _spawn(self, supervisor: Supervisor, cell_seconds: int) -> Process:

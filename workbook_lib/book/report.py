@@ -126,11 +126,16 @@ class Machine(BaseModel):
 
 
 class Report(BaseModel):
-    """A whole run. Chapters of an earlier run into the same folder are kept until they run again."""
+    """A whole run. Chapters of an earlier run into the same folder are kept until they run again.
+
+    `peak_mb` is the most that the chapters which ran at once, `jobs` at a time, took together.
+    """
 
     started: str
     finished: str
     seconds: float
+    jobs: int = 1
+    peak_mb: float = 0.0
     machine: Machine
     chapters: list[ChapterResult]
 

@@ -17,6 +17,7 @@ from workbook_lib.book.chapters import Chapter
 from workbook_lib.book.progress import Progress
 from workbook_lib.book.report import CellError, ChapterResult, Machine, Report, now_rfc3339
 from workbook_lib.book.servers import Servers
+from workbook_lib.book.tree import memory_mb
 from workbook_lib.lab.processes import Supervisor
 from workbook_lib.lab.run_folder import RUN_ID, project_root
 
@@ -24,6 +25,7 @@ __all__ = ["Runner", "executed_folder"]
 
 POLL_SECONDS = 0.1
 KEPT_RUNS = 5
+MEMORY_MB = 2500.0  # what a run may take of a laptop
 # Longer than the supervisors within need to end what they hold, shorter than a person notices.
 GRACE_SECONDS = 1.2
 
@@ -35,8 +37,9 @@ def executed_folder(out: Path) -> Path:
 
 @dataclass
 class Runner:
-    """Runs chapters into the folder `out`, at most `jobs` at a time.
+    """Runs chapters into the folder `out`, at most `jobs` at a time and with budgets of `budget_mb` together.
 
+    One at a time they run in reading order; several, the longest first, so that none is left over in the end.
     Chapters that wait for a server which is still being provisioned are overtaken by those that don't.
     """
 
@@ -44,6 +47,9 @@ class Runner:
     progress: Progress
     jobs: int = 1
     limits: Limits = field(default_factory=Limits)
+    budget_mb: float = MEMORY_MB
+    peak_mb: float = field(default=0.0, init=False)
+    """The most that this process and its chapters have taken together."""
 
     def run(self, chapters: Sequence[Chapter]) -> Report:
         """Run `chapters` to their ends and return what became of each; failures don't raise."""
@@ -54,6 +60,8 @@ class Runner:
             started=started,
             finished=now_rfc3339(),
             seconds=round(time.monotonic() - clock, 2),
+            jobs=self.jobs,
+            peak_mb=round(self.peak_mb),
             machine=Machine(),
             chapters=sorted(results, key=lambda result: order[result.notebook]),
         )
@@ -66,6 +74,7 @@ class Runner:
             folder / "supervisor.log", grace_seconds=GRACE_SECONDS, env={**os.environ, RUN_ID: run_id}
         )
         servers = Servers(name for chapter in chapters for name in chapter.servers)
+        own_mb = memory_mb(os.getpid())
         waiting, running, results = list(chapters), list[ChapterRun](), list[ChapterResult]()
         try:
             with self.progress:
@@ -74,19 +83,35 @@ class Runner:
                     for chapter in [each for each in waiting if servers.ready_for(each)]:
                         if reason := servers.reason_against(chapter):
                             results.append(self._refuse(chapter, reason, run_id))
-                        elif len(running) < self.jobs:
-                            running.append(self._start(chapter, supervisor, folder, run_id))
-                        else:
-                            break
-                        waiting.remove(chapter)
+                            waiting.remove(chapter)
+                    while chosen := self._next(waiting, running, servers):
+                        running.append(self._start(chosen, supervisor, folder, run_id))
+                        waiting.remove(chosen)
                     for run in running:
                         run.poll()
+                    self.peak_mb = max(self.peak_mb, own_mb + sum(run.memory_mb for run in running))
                     results += [run.result for run in running if run.result]
                     running = [run for run in running if run.result is None]
                     time.sleep(POLL_SECONDS)
         finally:
             supervisor.close()
         return results
+
+    def _next(
+        self, waiting: Sequence[Chapter], running: Sequence[ChapterRun], servers: Servers
+    ) -> Chapter | None:
+        """The chapter to start now: there is a place for it, and it has its servers and memory."""
+        if len(running) >= self.jobs:
+            return None
+        free_mb = self.budget_mb - sum(run.chapter.budget.mb for run in running)
+        fitting = [
+            chapter
+            for chapter in waiting
+            if servers.ready_for(chapter) and (not running or chapter.budget.mb <= free_mb)
+        ]
+        if self.jobs == 1:
+            return next(iter(fitting), None)
+        return max(fitting, key=lambda chapter: chapter.budget.seconds, default=None)
 
     def _start(self, chapter: Chapter, supervisor: Supervisor, folder: Path, run_id: str) -> ChapterRun:
         executed = executed_folder(self.out) / chapter.path.name
