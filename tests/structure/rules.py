@@ -36,7 +36,16 @@ TAUGHT = {
         "redis",
         "sqlalchemy",
     ),
-    *("confluent_kafka", "matplotlib", "packaging", "psutil", "structlog", "websockets", "yaml"),
+    *(
+        "confluent_kafka",
+        "matplotlib",
+        "packaging",
+        "psutil",
+        "structlog",
+        "tokenizers",
+        "websockets",
+        "yaml",
+    ),
 }
 CONTRACTS = "services.contracts"
 EXERCISE_TAGS = ("exercise", "solution", "wrong-answer")

@@ -1,5 +1,6 @@
 """The chatbot through a live gateway, by request and by conversation, on a real model."""
 
+import asyncio
 import json
 
 import httpx2
@@ -14,8 +15,10 @@ ORIGIN = "http://shop.example"
 
 
 @pytest.fixture(scope="module")
-async def lab(tmp_path_factory):
-    async with Lab("chat-test", root=tmp_path_factory.mktemp("chat")) as lab:
+def lab(tmp_path_factory):
+    lab = Lab("chat-test", root=tmp_path_factory.mktemp("chat"))
+
+    async def start():
         env = {"GATEWAY_CORS_ORIGINS": json.dumps([ORIGIN])}
         await lab.start("jaeger", "nlp_model", "chatbot", "gateway", env=env)
         async with httpx2.AsyncClient(base_url=lab["gateway"].url, trust_env=False, timeout=30) as client:
@@ -25,7 +28,10 @@ async def lab(tmp_path_factory):
                 return answer.status_code == 200 and answer.json()["by"] == "model"
 
             await evidence.eventually(answered)
-        yield lab
+
+    asyncio.run(start())
+    yield lab
+    asyncio.run(lab.stop())
 
 
 def _conversation(lab, **options):
