@@ -74,7 +74,8 @@ class ConsulSplit(Traffic):
             await self._consul.set_maintenance(instance.id, enabled=False)
         for instance in self._of(self.canary, instances):
             await self._consul.set_maintenance(instance.id, enabled=True, reason=reason)
-            await self._consul.set_weight(instance.id, 1)
+        for instance, weight in self._weights(instances):
+            await self._consul.set_weight(instance.id, weight)
         _log.warning("taken back", of=self.service, canary=self.canary, reason=reason)
 
     async def keep(self) -> bool:
