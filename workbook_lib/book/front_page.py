@@ -86,8 +86,8 @@ def _system(system: SystemMap, pages: Collection[str]) -> Iterator[str]:
 
 def _table(part: Sequence[Chapter], results: dict[str, ChapterResult], pages: Collection[str]) -> str:
     lines = [
-        "| | Chapter | Starts | Exercise | Result | Time | Memory |",
-        "|---|---|---|---|---|--:|--:|",
+        "| | Chapter | Starts | Result | Time | Memory |",
+        "|---|---|---|---|--:|--:|",
         *(_row(chapter, results.get(chapter.name), chapter.name in pages) for chapter in part),
     ]
     return "\n".join(lines) + "\n"
@@ -95,13 +95,16 @@ def _table(part: Sequence[Chapter], results: dict[str, ChapterResult], pages: Co
 
 def _row(chapter: Chapter, result: ChapterResult | None, has_page: bool) -> str:
     title = f"[{chapter.title}]({chapter.name}.ipynb)" if has_page else chapter.title
-    starts = ", ".join([*chapter.servers, *chapter.services])
+    starts = f'<span class="wb-small">{", ".join([*chapter.servers, *chapter.services])}</span>'
     if result is None:
-        return f"| {chapter.section} | {title} | {starts} | | not run | | |"
-    exercises = ", ".join(html.escape(exercise.title) for exercise in result.exercises)
+        return f"| {chapter.section} | {title} | {starts} | not run | | |"
+    title += "".join(
+        f'<br><span class="wb-small">Exercise: {html.escape(exercise.title)}</span>'
+        for exercise in result.exercises
+    )
     figures = (f"{result.seconds:.1f} s", f"{result.peak_mb:.0f} MB")
     measured = " | ".join(f'<span class="wb-nowrap">{figure}</span>' for figure in figures)
-    return f"| {chapter.section} | {title} | {starts} | {exercises} | {badge(result)} | {measured} |"
+    return f"| {chapter.section} | {title} | {starts} | {badge(result)} | {measured} |"
 
 
 def _duration(seconds: float) -> str:
