@@ -149,10 +149,13 @@ def read_notebook(path: Path) -> dict[str, Any]:
 
 
 def code_cells(notebook: dict[str, Any]) -> list[str]:
-    """The sources of the code cells, without lines that only IPython understands."""
+    """The sources of the code cells, without what only IPython understands, and what goes to a file."""
     sources = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     return [
-        "\n".join("pass" if re.match(r"\s*[%!]", line) else line for line in source.splitlines())
+        "\n".join(
+            "pass" if re.match(r"\s*[%!]", line) or source.startswith("%%writefile ") else line
+            for line in source.splitlines()
+        )
         for source in sources
     ]
 
@@ -227,9 +230,7 @@ def forbidden_imports(name: str, sources: Iterable[str]) -> list[str]:
 
 
 def parse_cell(source: str) -> ast.Module:
-    """A cell's syntax tree; cells may await at their top level. What a cell writes to a file is none of it."""
-    if source.startswith("%%writefile "):
-        source = ""
+    """A cell's syntax tree; cells may await at their top level."""
     tree = compile(source, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     assert isinstance(tree, ast.Module)
     return tree
