@@ -21,11 +21,13 @@ from workbook_lib.book.verdicts import judged
 from workbook_lib.lab.processes import Process, Supervisor
 from workbook_lib.lab.run_folder import RUN_ID, project_root
 
-__all__ = ["ChapterRun", "Limits"]
+__all__ = ["CHAPTER_ENVIRONMENT", "ChapterRun", "Limits"]
 
 SAMPLE_SECONDS = 0.5
 LEFTOVER_GRACE_SECONDS = 2.0
 LOG_LINES = 40
+CHAPTER_ENVIRONMENT = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+"""What every chapter's process is told in the same way."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class ChapterRun:
             # Kernels of several chapters at once share neither connection files nor the history database.
             "JUPYTER_RUNTIME_DIR": str(self._folder / "jupyter"),
             "IPYTHONDIR": str(self._folder / "ipython"),
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            **CHAPTER_ENVIRONMENT,
         }
         command = [sys.executable, "-m", "workbook_lib.book.execute", str(self.chapter.path)]
         command += ["--output", str(self._executed), "--events", str(self._folder / "events.jsonl")]
@@ -121,6 +123,7 @@ class ChapterRun:
             env=environment,
             cwd=self.chapter.path.parent,
             log=self._folder / "papermill.log",
+            fork=True,
         )
 
     def _stop(self, status: Status, message: str) -> None:

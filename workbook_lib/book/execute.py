@@ -13,6 +13,7 @@ kernel dies.
 from __future__ import annotations
 
 import argparse
+import gc
 import re
 import sys
 import time
@@ -21,7 +22,7 @@ from typing import Any
 
 from workbook_lib.book.events import EventWriter
 from workbook_lib.book.executed import show_failure
-from workbook_lib.book.quick_imports import skip_iri_grammars
+from workbook_lib.book.quick_imports import skip_hadoop, skip_iri_grammars
 
 __all__ = ["main"]
 
@@ -89,6 +90,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _execute(notebook: Path, output: Path, tell: EventWriter, cell_seconds: int) -> int:
     skip_iri_grammars()
+    skip_hadoop()
     import nbformat
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -134,4 +136,7 @@ def _first_line(source: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    gc.disable()  # a last look for garbage among all that was imported would be for nothing
+    gc.freeze()
+    sys.exit(status)

@@ -1,9 +1,9 @@
-"""One import less, because it is most of what starting a notebook's process takes."""
+"""Imports that are left out, because they are most of what starting a notebook's process takes."""
 
 import sys
 from typing import Any, cast
 
-__all__ = ["skip_iri_grammars"]
+__all__ = ["skip_hadoop", "skip_iri_grammars"]
 
 
 def skip_iri_grammars() -> None:
@@ -13,3 +13,11 @@ def skip_iri_grammars() -> None:
     notebook has an IRI to check. To be called before the first import of nbformat.
     """
     cast("dict[str, Any]", sys.modules).setdefault("rfc3987_syntax", None)
+
+
+def skip_hadoop() -> None:
+    """Let this process import papermill without pyarrow, which it takes for notebooks in a Hadoop cluster.
+
+    That is a second of CPU, and a pool of threads. To be called before the first import of papermill.
+    """
+    cast("dict[str, Any]", sys.modules).setdefault("pyarrow", None)

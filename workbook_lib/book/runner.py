@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from workbook_lib.book.chapter_run import ChapterRun, Limits
+from workbook_lib.book.chapter_run import CHAPTER_ENVIRONMENT, ChapterRun, Limits
 from workbook_lib.book.chapters import Chapter
 from workbook_lib.book.progress import Progress
 from workbook_lib.book.report import CellError, ChapterResult, Machine, Report, now_rfc3339
@@ -74,6 +74,12 @@ class Runner:
             folder / "supervisor.log", grace_seconds=GRACE_SECONDS, env={**os.environ, RUN_ID: run_id}
         )
         servers = Servers(name for chapter in chapters for name in chapter.servers)
+        if os.environ.get("WORKBOOK_FORK") != "0" and chapters:
+            supervisor.prepare(
+                ["workbook_lib.book.engine"],
+                env={**os.environ, RUN_ID: run_id, **CHAPTER_ENVIRONMENT},
+                cwd=chapters[0].path.parent,
+            )
         own_mb = memory_mb(os.getpid())
         waiting, running, results = list(chapters), list[ChapterRun](), list[ChapterResult]()
         try:
