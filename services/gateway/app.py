@@ -196,8 +196,8 @@ def build(
     directory = Directory(settings.consul_http_addr, token=settings.consul_token)
     service.add_resource(directory)
     listeners = listeners or listeners_of(settings, directory)
-    service.add_resource(listeners)
     chat = Chatbot(settings, directory, chatbot)
+    service.add_resource(listeners)
     service.add_resource(chat)
     clients = clients or connect(settings, directory)
     for client in clients:
@@ -209,11 +209,11 @@ def build(
     if settings.gzip_minimum_bytes:
         service.add_middleware(Compression, minimum_bytes=settings.gzip_minimum_bytes)
     service.add_middleware(Languages, catalogues=Catalogues(settings.locale_folder, service.metrics.registry))
-    shop = LiveService(settings, names.SHOP, settings.shop_url)
+    shop, stock = LiveService(settings, names.SHOP, settings.shop_url), StockCache(settings, service)
     service.add_resource(shop)
-    stock = StockCache(settings, service)
     service.add_resource(stock)
-    service.app.include_router(live_routes(shop))
+    for router in (live_routes(shop), activity_routes(listeners), chat_routes(chat)):
+        service.app.include_router(router)
     service.app.include_router(login_routes(clients.users, access))
     service.app.include_router(user_routes(clients.users, stock))
     service.app.include_router(order_routes(clients.orders))
@@ -224,6 +224,4 @@ def build(
     add_rooms(service, settings)
     service.app.include_router(greeting_routes())
     service.app.include_router(stock_routes(clients.inventory, stock))
-    service.app.include_router(activity_routes(listeners))
-    service.app.include_router(chat_routes(chat))
     return service
