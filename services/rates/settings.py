@@ -18,7 +18,7 @@ class RatesSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="RATES_")
 
     service: str = names.RATES
-    port: int = 8096
+    port: int = 8097
     interest_rate: Percent = Field(
         default=Decimal("3.85"), description="interest until the config centre says otherwise, percent a year"
     )
