@@ -81,13 +81,11 @@ def product_writing(catalogue: Catalogue) -> APIRouter:
         return _answered(product, response, created=True)
 
     @router.put("/{sku}", responses=lost_update | {201: {"model": Product, "description": "It was created."}})
-    async def put_product(
-        sku: SkuInPath, content: Content, conditions: Conditions, response: Response
-    ) -> Product:
+    async def put_product(sku: SkuInPath, content: Content, when: Conditions, response: Response) -> Product:
         """Replaces the product, or creates it where there is none: afterwards it is as the body says."""
         product = Product(sku=sku, **content.model_dump())
         async with catalogue.open(writing=True) as products:
-            created = await products.put(product, conditions)
+            created = await products.put(product, when)
         return _answered(product, response, created=created)
 
     @router.patch("/{sku}", responses=lost_update, dependencies=[Depends(_merge_patch_only)])

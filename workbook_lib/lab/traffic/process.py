@@ -53,12 +53,9 @@ async def run_load(
 ) -> LoadResult:
     """Send requests for `seconds`, at most `max_requests` of them, and return every latency.
 
-    It ends earlier when `until` is set: then what the load has to outlast is over, however long that took.
-    With `rate` (a second) the model is open, without it closed with `concurrency` clients; see `LoadPlan`. A
-    request fails without an answer in `timeout_seconds` and with one of 400 and above. Each sample is
-    labelled with the `label_header` of its answer, X-Version for example. `ca_file` has the authority that
-    an HTTPS server's certificate is from. Raises ValueError for a plan out of bounds and TrafficError when
-    the process that sends them fails.
+    It ends earlier when `until` is set: what the load has to outlast is over. Every other parameter is of
+    `LoadPlan`: with a `rate` the model is open, without it closed with `concurrency` clients. Raises
+    ValueError for a plan out of bounds and TrafficError when the process that sends them fails.
     """
     plan = LoadPlan(
         url,
