@@ -17,7 +17,7 @@ from workbook_lib.lab.provision import SERVERS
 ENTRANCE_FILE = rules.ROOT / "notebooks" / ENTRANCE
 NOTEBOOKS = [path for path in rules.files("notebooks/*.ipynb") if path != ENTRANCE_FILE]
 SYLLABUS = json.loads((rules.ROOT / "docs" / "syllabus.json").read_text())
-WHOLE_CHAPTERS = ("2", "3", "4")
+WHOLE_CHAPTERS = ("2", "3", "4", "5")
 WITHOUT_ROWS = ("5.5",)  # where it all comes together
 
 # Once every chapter has its exercise, this is NOTEBOOKS.
