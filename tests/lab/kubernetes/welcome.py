@@ -59,7 +59,8 @@ def manifests(namespace, **changes):
 async def deployed(cluster, api, namespace, **changes):
     """Apply them and wait until all replicas are ready; the Service's URL by its NodePort."""
     documents = manifests(namespace, **changes)
-    await apply(cluster, documents, namespace)
+    # A pod is told of the Services that are there when it starts.
+    await apply(cluster, sorted(documents, key=lambda each: each["kind"] != "Service"), namespace)
     wanted = documents[0]["spec"]["replicas"]
     await evidence.eventually(lambda: has_ready(api, namespace, wanted), 90)
     return await node_port_url(cluster, "welcome", namespace=namespace)
