@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,4 +65,12 @@ def _is_served(watcher: int, folder: Path) -> bool:
     """Whether the program that this watcher starts anew at each change is younger than the last change."""
     edited = max(path.stat().st_mtime for path in folder.glob("*.py"))
     children = psutil.Process(watcher).children(recursive=True)
-    return max((child.create_time() for child in children), default=0.0) >= edited
+    return max((_started(child) for child in children), default=0.0) >= edited
+
+
+def _started(process: psutil.Process) -> float:
+    """When it was started. psutil reckons that on Linux from the boot's whole second, up to one too early."""
+    started: float = process.create_time()
+    if psutil.LINUX:
+        started += time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) - psutil.boot_time()
+    return started
