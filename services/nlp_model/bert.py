@@ -136,17 +136,20 @@ def _attention(projected: Matrix, group: _Group) -> Matrix:
 
 
 def _gelu(rows: Matrix) -> None:
-    """Hendrycks and Gimpel's GELU in place, by their tanh formula: NumPy has no error function."""
-    for first in range(0, len(rows), _ROWS_IN_CACHE):
-        part = rows[first : first + _ROWS_IN_CACHE]
-        inner = part * part
-        inner *= np.float32(0.044715 * np.sqrt(2 / np.pi))
-        inner += np.float32(np.sqrt(2 / np.pi))
-        inner *= part
-        np.tanh(inner, out=inner)
-        inner += 1
-        inner *= np.float32(0.5)
-        part *= inner
+    """Hendrycks and Gimpel's GELU in place, by their tanh formula: NumPy has no error function.
+
+    (1 + tanh y) / 2 = 1 / (1 + exp(-2y)), and NumPy's exp is the faster one.
+    """
+    with np.errstate(over="ignore"):  # far below zero it is infinite, and the quotient zero, as it should be
+        for first in range(0, len(rows), _ROWS_IN_CACHE):
+            part = rows[first : first + _ROWS_IN_CACHE]
+            inner = part * part
+            inner *= np.float32(-2 * 0.044715 * np.sqrt(2 / np.pi))
+            inner -= np.float32(2 * np.sqrt(2 / np.pi))
+            inner *= part
+            np.exp(inner, out=inner)
+            inner += np.float32(1)
+            part /= inner
 
 
 def _layer(weights: Mapping[str, Any], name: str) -> _Layer:
