@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from workbook_lib.lab import Handle, Lab, LabError, provision
-from workbook_lib.lab.ports import PortRequest
+from workbook_lib.lab.ports import PortAllocator, PortRequest
 from workbook_lib.lab.readiness import http_get
 from workbook_lib.lab.run_folder import RUN_ID
 from workbook_lib.lab.servers import SERVERS
@@ -126,6 +126,22 @@ async def test_two_labs_run_at_once_on_different_ports(lab, root):
         assert lab["consul"].url != other["consul"].url
         for each in (lab, other):
             assert (await http_get(f"{each['consul'].url}/v1/status/leader"))[0] == 200
+
+
+async def test_a_service_that_is_stopped_keeps_its_address_while_its_lab_lasts(lab, root):
+    await lab.start("echo")
+    url = lab["echo"].url
+    await lab["echo"].stop()
+    async with Lab("3.3", root=root) as other:
+        await other.start("echo")
+        assert other["echo"].url != url, "clients of the one would ask the other"
+        await lab.start("echo")
+        assert lab["echo"].url == url
+    await lab.stop()
+    port = int(url.rpartition(":")[2])
+    given_back = PortAllocator().reserve(PortRequest("http", port))
+    given_back.release()
+    assert given_back.port == port
 
 
 async def test_a_second_lab_of_the_same_chapter_stops_the_first(lab, root):

@@ -132,7 +132,7 @@ class Handle:
             grace = self.grace_seconds if grace_seconds is None else grace_seconds
             return await self.process.stop(grace, self.stop_signal) if self.process else None
         finally:
-            self.release()
+            self.rest()
 
     async def kill(self) -> int | None:
         """SIGKILL: it ends as in a crash. Returns the exit code."""
@@ -140,12 +140,12 @@ class Handle:
         try:
             return await self.process.kill() if self.process else None
         finally:
-            self.release()
+            self.rest()
 
-    def release(self) -> None:
-        """Give its ports back to other chapters. Idempotent."""
+    def rest(self) -> None:
+        """Note that it uses its ports no more; they stay the lab's, for when it is started again. Idempotent."""
         for reservation in self.ports.values():
-            reservation.release()
+            reservation.rest()
 
     def _own_process(self) -> Process:
         if self.process is None:

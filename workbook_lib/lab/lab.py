@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
@@ -84,16 +84,17 @@ class Lab:
         env: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
         reload: bool = False,
+        without: Collection[str] = (),
     ) -> Started:
         """Start servers and services by name, and the servers that services need; wait until all are ready.
 
         Servers come up together, then the services together. `instances`, `env` and `arguments` (of their
-        command lines) are for the services; with `reload` they start anew when their files change. What runs
-        already is left alone. Raises `LabError` when one can't be had or doesn't get ready; nothing of this
-        start is left running then.
+        command lines) are for the services; with `reload` they start anew when their files change. `without`
+        are servers that services need only for what the chapter leaves out. What runs already is left alone.
+        Raises `LabError` when one can't be had or doesn't get ready; nothing of this start is left then.
         """
         specs = [read_spec(self.root, name) for name in dict.fromkeys(names) if name not in SERVERS]
-        servers = self._servers([n for n in names if n in SERVERS], specs)
+        servers = self._servers([n for n in names if n in SERVERS], specs, without)
         wanted = [(spec, index) for spec in specs for index in range(1, instances + 1)]
         run = await self._opened()
         run.prepare(0 if reload else sum(not self._is_running(spec.name, index) for spec, index in wanted))
@@ -231,8 +232,6 @@ class Lab:
                 await asyncio.gather(*(handle.stop() for handle in wave))
         finally:
             run.close()
-            for handle in handles.values():
-                handle.release()
 
     async def open(self) -> Path:
         """Claim the run's folder and end what an earlier run left, as `start` does. Idempotent."""
@@ -250,14 +249,14 @@ class Lab:
                 print("Ended what an earlier run had left:", ", ".join(self._run.folder.reaped))
         for handle in self.handles:
             if not handle.alive:
-                handle.release()  # so that it gets the same ports when it is started again
+                handle.rest()  # so that it gets the same ports when it is started again
         return self._run
 
-    def _servers(self, named: list[str], specs: Sequence[ServiceSpec]) -> list[str]:
+    def _servers(self, named: list[str], specs: Sequence[ServiceSpec], without: Collection[str]) -> list[str]:
         """The servers named, and those needed for which no other one stands."""
         present = {name for name, _ in self._handles} | set(named)
         stood_for = {SERVERS[name].stands_for for name in present if name in SERVERS}
-        needed = [name for spec in specs for name in spec.needs if name not in stood_for]
+        needed = [name for spec in specs for name in spec.needs if name not in {*stood_for, *without}]
         wanted = list(dict.fromkeys(named + needed))
         companions = [
             companion

@@ -54,6 +54,7 @@ class Run:
         self.root = root
         self.folder = RunFolder(root, chapter)
         self._ports = PortAllocator()
+        self._reserved: list[Reservation] = []
         # An instance that is started again is where it was: Consul then takes it for the same one.
         self._numbers: dict[str, dict[str, int]] = {}
         # A notebook's kernel must not outlive the program that runs the notebook (papermill, JupyterLab).
@@ -92,7 +93,7 @@ class Run:
         try:
             launch = server.launch(Place(found, numbers, folder, env))
         except BaseException:
-            handle.release()
+            handle.rest()
             raise
         environment |= launch.environment
         return Plan(
@@ -203,8 +204,10 @@ class Run:
             raise LabError(str(error)) from error
 
     def close(self) -> None:
-        """End whatever is still running, and note that nothing was left."""
+        """End whatever is still running, give the ports back, and note that nothing was left."""
         self._supervisor.close()
+        for reservation in self._reserved:
+            reservation.release()
         self.folder.record(ended=True)
 
     async def _bring_up(self, plan: Plan) -> None:
@@ -237,10 +240,15 @@ class Run:
         """Its ports; those that it had before, if it is started again: clients know them, and Consul."""
         before = self._numbers.get(name, {})
         wanted = [replace(port, preferred=before.get(port.role, port.preferred)) for port in requests]
+        numbers = {port.preferred for port in wanted}
+        for reservation in [each for each in self._reserved if each.resting and each.port in numbers]:
+            reservation.release()
+            self._reserved.remove(reservation)
         try:
             ports = self._ports.reserve_all(wanted)
         except NoFreePort as error:
             raise LabError(str(error)) from error
+        self._reserved += ports.values()
         self._numbers[name] = {role: reservation.port for role, reservation in ports.items()}
         return ports
 

@@ -41,12 +41,14 @@ class PortRequest:
     udp: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class Reservation:
     """A port held for one process; `note` says who has the preferred one, when that was taken."""
 
     port: int
     note: str = ""
+    resting: bool = False
+    """Its process has ended, and no other chapter may have it: clients may know the address."""
     _sockets: list[socket.socket] = field(default_factory=list, repr=False)
     _lock: IO[str] | None = field(default=None, repr=False)
 
@@ -54,6 +56,11 @@ class Reservation:
         """Let go of the socket, so that the server about to start can bind it; other chapters keep away."""
         while self._sockets:
             self._sockets.pop().close()
+
+    def rest(self) -> None:
+        """Keep other chapters away until the process is started again, or until `release`. Idempotent."""
+        self.hand_over()
+        self.resting = True
 
     def release(self) -> None:
         """Give the port back. Idempotent."""
