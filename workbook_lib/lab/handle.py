@@ -143,7 +143,7 @@ class Handle:
             self.rest()
 
     def rest(self) -> None:
-        """Note that it uses its ports no more; they stay the lab's, for when it is started again. Idempotent."""
+        """Use its ports no more; they stay the lab's, for when it is started again. Idempotent."""
         for reservation in self.ports.values():
             reservation.rest()
 
