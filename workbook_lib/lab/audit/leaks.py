@@ -13,7 +13,11 @@ from workbook_lib.lab.audit.finding import AuditError, Finding
 
 __all__ = ["scan_secrets"]
 
-DERIVED: Final = (".venv", ".workbook", "_site")  # of this project: what nobody commits
+# Of this project, what nobody commits: tools' caches, too, which are many times the files that people write.
+DERIVED: Final = (
+    *(".venv", ".workbook", "_site", ".hypothesis"),
+    *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache"),
+)
 FOUND: Final = (200, 205)  # kingfisher's exit codes for findings
 
 
