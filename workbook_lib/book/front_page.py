@@ -33,7 +33,7 @@ def front_page(
         "A real microservice system on one machine, chapter by chapter; "
         "every claim is proved from the running system.\n",
         _summary(report),
-        *(_system(system, pages) if system else ()),
+        *(_system(system, [each for each in chapters if each.name in pages]) if system else ()),
         "## Contents\n",
     ]
     toctrees = []
@@ -73,13 +73,13 @@ def _summary(report: Report) -> str:
     return f'<div class="wb-facts">{shown}</div>\n\n<p class="wb-run">{report.finished}</p>\n'
 
 
-def _system(system: SystemMap, pages: Collection[str]) -> Iterator[str]:
+def _system(system: SystemMap, chapters: Sequence[Chapter]) -> Iterator[str]:
     yield "## The system\n"
     count = f"{len(system.services)} services" if len(system.services) > 1 else "One service"
-    sources = " and ".join(f"[{name}]({name}.ipynb)" for name in system.notebooks if name in pages)
+    links = [f"[{c.section}]({c.name}.ipynb)" for c in chapters if c.name in system.notebooks]
     yield (
-        f"{count}, as the traces of this run saw them call each other and their stores ({sources}). "
-        "Dashed arrows are messages, which nobody waits for.\n"
+        f"{count}, as the traces of this run saw them call each other and their stores "
+        f"(chapter {', '.join(links)}). Dashed arrows are messages, which nobody waits for.\n"
     )
     yield f":::{{image}} {MAP_FILE}\n:alt: {system.text}\n:width: 100%\n:class: wb-map\n:::\n"
 
