@@ -345,6 +345,11 @@ async def test_the_servers_that_a_service_needs_are_started_with_it(lab, root):
     assert [handle.name for handle in await lab.start("needy")] == ["redis", "needy"]
 
 
+async def test_a_chapter_can_leave_out_a_server_that_it_has_no_use_for(lab, root):
+    add_service(root, "needy", SERVICE.replace("ECHO", "NEEDY").replace("echo-", "needy-"), '["redis"]')
+    assert [handle.name for handle in await lab.start("needy", without={"redis"})] == ["needy"]
+
+
 async def test_a_service_that_crashes_at_start_is_named_with_its_traceback(lab, root):
     add_service(root, "crashing", "raise RuntimeError('no such table: users')")
     began = time.monotonic()
