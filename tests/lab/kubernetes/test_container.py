@@ -5,6 +5,8 @@ import sys
 import pytest
 from lightkube.models.core_v1 import Container
 
+from workbook_lib.lab.command import run
+from workbook_lib.lab.kubernetes import in_folder
 from workbook_lib.lab.kubernetes.container import BackOff, command_line
 from workbook_lib.lab.kubernetes.environment import ConfigError
 
@@ -35,3 +37,9 @@ def test_another_program_stays_as_it_is():
 def test_a_container_without_command_and_arguments_cannot_run():
     with pytest.raises(ConfigError, match="'web'"):
         command_line(Container(name="web"), {})
+
+
+def test_a_module_runs_in_the_pods_folder_with_its_own_arguments(tmp_path):
+    (tmp_path / "here.json").write_text('{"found": true}')
+    words = ["-m", in_folder.__name__, str(tmp_path), "json.tool", "--compact", "here.json"]
+    assert run("python", *words).text == '{"found":true}\n'

@@ -51,11 +51,11 @@ class Agent:
             tasks.create_task(self._renew())
             tasks.create_task(self._follow_pods(addresses))
 
-    async def stop(self, grace_seconds: float) -> None:
-        """End every process. The pods stay on the API server: they are this node's until they are evicted."""
-        await asyncio.gather(
-            *(each.stop(grace_seconds) for pod in self.pods.values() for each in pod.containers)
-        )
+    def start_no_more(self) -> None:
+        """Start no process any more. The pods stay on the API server: they are this node's until evicted."""
+        for pod in self.pods.values():
+            for each in pod.containers:
+                each.start_no_more()
 
     async def _register(self) -> str:
         """Be a Ready node of the cluster; the range of its pods' addresses."""

@@ -16,6 +16,7 @@ from lightkube import ApiError
 from lightkube.models.core_v1 import Container, Probe
 
 from workbook_lib.kit.logs import get_logger
+from workbook_lib.lab.kubernetes import in_folder
 from workbook_lib.lab.kubernetes.environment import ConfigError, expand
 from workbook_lib.lab.kubernetes.probes import Prober
 from workbook_lib.lab.kubernetes.status import ContainerState
@@ -191,13 +192,19 @@ class RunningContainer:
         argv = command_line(self.spec, variables)
         # Its working folder lives as long as the pod, as an emptyDir does. Nothing else is mounted.
         self._work.mkdir(parents=True, exist_ok=True)
+        folder, forked = self._work, argv[:2] == [sys.executable, "-m"] and argv[2].startswith("services.")
+        if forked:
+            argv[2:2] = [in_folder.__name__, str(folder.resolve())]
+            folder = Path.cwd()
+            await self._host.supervisor.prepared()
         return await asyncio.to_thread(
             self._host.supervisor.spawn,
             self.spec.name,
             argv,
             env=self._environment,
-            cwd=self._work,
+            cwd=folder,
             log=self.log_path,
+            fork=forked,
         )
 
     async def _watched(self, process: Process) -> int:

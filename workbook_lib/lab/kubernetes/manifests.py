@@ -14,6 +14,8 @@ from workbook_lib.lab.lab import Lab
 
 __all__ = ["Manifests", "apply", "render"]
 
+# Where it can be had, libyaml's: ten times as fast, and an overlay has three thousand lines.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OF_ALL = ("Namespace", "ConfigMap", "Secret")
 
 
@@ -44,7 +46,7 @@ class Manifests(list[dict[str, Any]]):
 
 async def render(lab: Lab, overlay: Path) -> Manifests:
     """What `kubectl kustomize` makes of an overlay. Raises CommandFailed."""
-    return Manifests(yaml.safe_load_all((await kubectl(lab, "kustomize", overlay)).text))
+    return Manifests(yaml.load_all((await kubectl(lab, "kustomize", overlay)).text, Loader=_LOADER))
 
 
 async def apply(lab: Lab, documents: Iterable[Mapping[str, Any]], name: str = "applied") -> Output:

@@ -23,10 +23,10 @@ from workbook_lib.lab.kubernetes.metrics_api import NodeApi
 from workbook_lib.lab.kubernetes.service_proxy import ServiceProxy
 from workbook_lib.lab.processes import Supervisor
 from workbook_lib.lab.run_folder import RUN_ID
+from workbook_lib.lab.services import PRELOADED
 
 __all__ = ["main"]
 
-STOP_SECONDS = 3.0
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", RUN_ID)
 
 
@@ -35,6 +35,8 @@ async def run(options: argparse.Namespace) -> None:
     supervisor = Supervisor(options.folder / "supervisor.log")
     environ = {name: os.environ[name] for name in KEPT if name in os.environ}
     host = Host(supervisor, {**environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(Path.cwd())})
+    if os.environ.get("WORKBOOK_FORK") != "0":  # as in `lab.start`: what services import is shared by all
+        supervisor.prepare(PRELOADED, env=host.environ, cwd=Path.cwd())
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     try:
@@ -51,7 +53,7 @@ async def run(options: argparse.Namespace) -> None:
                 }.items()
             ]
             done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
-            await agent.stop(STOP_SECONDS)
+            agent.start_no_more()
             for each in works:
                 each.cancel()
             await asyncio.gather(*works, return_exceptions=True)
