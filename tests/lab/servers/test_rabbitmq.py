@@ -23,6 +23,17 @@ def unpacked(tmp_path):
     """What matters of Debian's packages, and the launcher beside it."""
     for folder in ("erlang/erts-13.1.5/bin", "rabbitmq/lib/rabbitmq_server-3.10.8/plugins"):
         (tmp_path / "cache" / "usr" / "lib" / folder).mkdir(parents=True)
+    plugins = next(tmp_path.glob("cache/usr/lib/rabbitmq/lib/*/plugins"))
+    (plugins / "README").touch()
+    for name, uses in (
+        ("rabbit", "kernel,ra"),
+        ("ra", "kernel, aten"),
+        ("aten", ""),
+        ("rabbitmq_mqtt", "rabbit"),
+    ):
+        (plugins / f"{name}-3.10.8" / "ebin").mkdir(parents=True)
+        described = f"{{application, {name}, [\n\t{{applications, [{uses}]}},\n\t{{env, []}}]}}."
+        (plugins / f"{name}-3.10.8" / "ebin" / f"{name}.app").write_text(described)
     return tmp_path / "cache" / "rabbitmq"
 
 
@@ -31,13 +42,26 @@ def test_a_node_is_told_all_its_ports_and_folders(kind, unpacked, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     launch = _launch(unpacked if kind == "unpacked" else Path("/usr/bin/rabbitmq-server"), folder)
-    said = " ".join([*launch.argv, *launch.env.values(), *(file.read_text() for file in folder.iterdir())])
+    said = " ".join(
+        [
+            *launch.argv,
+            *launch.env.values(),
+            *(file.read_text() for file in folder.iterdir() if file.is_file()),
+        ]
+    )
     assert [port for port in PORTS.values() if str(port) not in said] == []
     assert "inet_dist_use_interface {127,0,0,1}" in said
     paths = {name: value for name, value in launch.env.items() if name.endswith(("_FILE", "_BASE", "_DIR"))}
-    outside = {"RABBITMQ_CONF_ENV_FILE", "RABBITMQ_PLUGINS_DIR"}
-    assert [name for name, value in paths.items() if name not in outside and str(folder) not in value] == []
+    del paths["RABBITMQ_CONF_ENV_FILE"]
+    assert [name for name, value in paths.items() if str(folder) not in value] == []
     assert launch.env["HOME"] == str(folder)
+
+
+def test_a_node_finds_what_it_is_built_on_and_no_plugin_that_it_would_read_for_nothing(unpacked, tmp_path):
+    for _ in range(2):  # it is started again in the same folder
+        launch = _launch(unpacked, tmp_path)
+    found = Path(launch.env["ERL_LIBS"]).glob("*/ebin/*.app")
+    assert sorted(path.stem for path in found) == ["aten", "ra", "rabbit"]
 
 
 def test_the_node_itself_is_started_where_debian_puts_a_wrapper_in_front(tmp_path):

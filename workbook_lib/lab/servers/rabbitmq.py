@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -53,7 +54,7 @@ class RabbitMq(Server):
         (place.folder / "enabled_plugins").write_text("[].\n")
         unpacked = place.program.parent / "usr" / "lib"
         if (unpacked / "erlang").is_dir():
-            argv, env = _from_unpacked(unpacked)
+            argv, env = _from_unpacked(unpacked, place.folder / "plugins")
         else:
             argv, env = [str(_without_wrapper(place.program))], {}
             env["RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"] = " ".join(LOOPBACK)
@@ -95,11 +96,12 @@ def _environment(place: Place) -> dict[str, str]:
     }
 
 
-def _from_unpacked(libraries: Path) -> tuple[list[str], dict[str, str]]:
+def _from_unpacked(libraries: Path, plugins: Path) -> tuple[list[str], dict[str, str]]:
     """The node's command where Debian's packages lie unpacked: their scripts know only /usr/lib."""
     erlang = libraries / "erlang"
     programs = next(erlang.glob("erts-*")) / "bin"
     home = next((libraries / "rabbitmq" / "lib").glob("rabbitmq_server-*"))
+    _link_needed(home / "plugins", plugins)
     env = {
         "ROOTDIR": str(erlang),
         "BINDIR": str(programs),
@@ -108,14 +110,30 @@ def _from_unpacked(libraries: Path) -> tuple[list[str], dict[str, str]]:
         "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
         "LD_LIBRARY_PATH": ":".join(map(str, libraries.glob("*-linux-gnu*"))),
         "RABBITMQ_HOME": str(home),
-        "RABBITMQ_PLUGINS_DIR": str(home / "plugins"),
-        "ERL_LIBS": str(home / "plugins"),
+        "RABBITMQ_PLUGINS_DIR": str(plugins),
+        "ERL_LIBS": str(plugins),
         "ERL_MAX_PORTS": "65536",
     }
     boot = ["-noinput", "-s", "rabbit", "boot", "-boot", "start_sasl"]
     others = ["-kernel", "prevent_overlapping_partitions", "false", "-syslog", "logger", "[]"]
     silent = ["-syslog", "syslog_error_logger", "false"]
     return [str(programs / "erlexec"), *boot, *EMULATOR, *LOOPBACK, *others, *silent], env
+
+
+def _link_needed(shipped: Path, folder: Path) -> None:
+    """Links to the broker and what it is built on: it reads every module that it finds, needed or not."""
+    there = {path.name.rpartition("-")[0]: path for path in shipped.iterdir() if path.is_dir()}
+    needed = ["rabbit"]
+    for name in needed:  # which grows meanwhile
+        description = (there[name] / "ebin" / f"{name}.app").read_text()
+        listed = re.search(r"\{\s*applications\s*,\s*\[([^]]*)\]", description)
+        uses = re.findall(r"\w+", listed[1]) if listed else []
+        needed += [each for each in dict.fromkeys(uses) if each in there and each not in needed]
+    folder.mkdir(exist_ok=True)
+    for name in needed:
+        link = folder / there[name].name
+        if not link.is_symlink():
+            link.symlink_to(there[name])
 
 
 def _without_wrapper(program: Path) -> Path:
