@@ -44,6 +44,7 @@ class Kafka(Server):
     title = "Kafka"
     variables: ClassVar = ("KAFKA_BOOTSTRAP_SERVERS",)
     ports: ClassVar = (PortRequest("broker", 9092), PortRequest("controller", 29093))
+    start_seconds: ClassVar = 60.0
 
     def launch(self, place: Place) -> Launch:
         """Storage is copied from the formatted template; formatting anew would start a JVM of its own."""
