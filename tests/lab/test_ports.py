@@ -107,3 +107,17 @@ def test_all_ports_are_reserved_or_none(tmp_path, monkeypatch, free_port):
     with pytest.raises(NoFreePort, match=f"no free port on 127.0.0.1 in {free_port}-{free_port} for grpc"):
         allocator.reserve_all([PortRequest("http"), PortRequest("grpc")])
     assert allocator.reserve_all([PortRequest("http")])["http"].port == free_port
+
+
+def test_a_resting_port_refuses_everybody_until_it_is_given_back(tmp_path, allocator, free_port):
+    reservation = allocator.reserve(PortRequest("dns", free_port, udp=True))
+    reservation.hand_over()
+    reservation.rest()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", free_port), timeout=5)
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with pytest.raises(OSError, match="in use"):
+            bound(free_port, kind)
+    reservation.release()
+    reservation.rest()
+    assert allocator.reserve(PortRequest("dns", free_port, udp=True)).port == free_port

@@ -47,8 +47,9 @@ class Reservation:
 
     port: int
     note: str = ""
+    udp: bool = False
     resting: bool = False
-    """Its process has ended, and no other chapter may have it: clients may know the address."""
+    """Its process has ended, and nobody else may have it: clients may know the address."""
     _sockets: list[socket.socket] = field(default_factory=list, repr=False)
     _lock: IO[str] | None = field(default=None, repr=False)
 
@@ -57,10 +58,18 @@ class Reservation:
         while self._sockets:
             self._sockets.pop().close()
 
+    def hold(self) -> None:
+        """Bind it, which refuses whoever connects. Raises OSError where somebody has it."""
+        self._sockets.append(_bound(self.port, socket.SOCK_STREAM))
+        if self.udp:
+            self._sockets.append(_bound(self.port, socket.SOCK_DGRAM))
+
     def rest(self) -> None:
-        """Keep other chapters away until the process is started again, or until `release`. Idempotent."""
-        self.hand_over()
+        """Keep everybody away until the process is started again, or until `release`. Idempotent."""
         self.resting = True
+        if self._lock is not None and not self._sockets:
+            with contextlib.suppress(OSError):
+                self.hold()
 
     def release(self) -> None:
         """Give the port back. Idempotent."""
@@ -111,14 +120,12 @@ class PortAllocator:
     def _try(self, port: int, *, udp: bool) -> Reservation | None:
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = (self._folder / f"{port}.lock").open("a+")
-        reservation = Reservation(port, _lock=lock)
+        reservation = Reservation(port, udp=udp, _lock=lock)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             lock.truncate(0)
             print(os.getpid(), file=lock, flush=True)
-            reservation._sockets.append(_bound(port, socket.SOCK_STREAM))
-            if udp:
-                reservation._sockets.append(_bound(port, socket.SOCK_DGRAM))
+            reservation.hold()
         except OSError:
             reservation.release()
             return None

@@ -52,7 +52,7 @@ async def died(handle: Handle, timeout_seconds: float = 10.0) -> int:
     """
     if handle.process is None or (code := await handle.process.wait(timeout_seconds)) is None:
         raise LabError(f"{handle.name} still runs after {timeout_seconds:g} s")
-    await handle.kill()  # what is left of its group; and gives its ports back
+    await handle.kill()  # what is left of its group
     return code
 
 
