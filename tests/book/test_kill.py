@@ -105,7 +105,7 @@ def run(write, tmp_path, victim):
 def _life_seconds(run, program, wait_until):
     """How long the victim lives in a run that nobody disturbs."""
     undisturbed = run()
-    wait_until(lambda: undisturbed.find(program), 20)
+    wait_until(lambda: undisturbed.find(program), 60)
     victim, age = undisturbed.find(program), _Age()
     wait_until(lambda: not _lives(victim), 60)
     life = age.seconds()
@@ -138,7 +138,7 @@ def _kill_at(part, life, run, victim, wait_until):
     """
     for misses in range(8):
         started = run()
-        wait_until(partial(started.find, VICTIMS[victim]), 20)
+        wait_until(partial(started.find, VICTIMS[victim]), 60)
         process, age = started.find(VICTIMS[victim]), _Age()
         wait_until(partial(_is_over, process, age, part * life * EARLIER**misses), 60)
         if _lives(process):

@@ -26,8 +26,9 @@ __all__ = ["CHAPTER_ENVIRONMENT", "ChapterRun", "Limits"]
 SAMPLE_SECONDS = 0.5
 LEFTOVER_GRACE_SECONDS = 2.0
 LOG_LINES = 40
-CHAPTER_ENVIRONMENT = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-"""What every chapter's process is told in the same way."""
+CHAPTER_ENVIRONMENT = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONUNBUFFERED": "1", "FORCE_COLOR": "1"}
+"""What every chapter's process is told in the same way: the last two as its lab and its kernel tell services,
+which are forked only where nothing of this kind differs (`workbook_lib.lab.template.READ_EARLY`)."""
 
 
 @dataclass(frozen=True)

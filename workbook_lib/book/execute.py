@@ -22,6 +22,7 @@ from typing import Any
 
 from workbook_lib.book.events import EventWriter
 from workbook_lib.book.executed import show_failure
+from workbook_lib.book.kernel import plant_kernel
 from workbook_lib.book.quick_imports import skip_hadoop, skip_iri_grammars
 
 __all__ = ["main"]
@@ -136,6 +137,7 @@ def _first_line(source: str) -> str:
 
 
 if __name__ == "__main__":
+    plant_kernel()
     status = main()
     gc.disable()  # a last look for garbage among all that was imported would be for nothing
     gc.freeze()

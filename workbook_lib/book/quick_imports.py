@@ -3,7 +3,9 @@
 import sys
 from typing import Any, cast
 
-__all__ = ["skip_hadoop", "skip_iri_grammars"]
+__all__ = ["import_all_again", "skip_hadoop", "skip_iri_grammars"]
+
+_GRAMMARS, _HADOOP = "rfc3987_syntax", "pyarrow"
 
 
 def skip_iri_grammars() -> None:
@@ -12,7 +14,7 @@ def skip_iri_grammars() -> None:
     Compiling that check's 39 grammars takes 1.3 s of the 1.6 s that importing papermill takes, and no
     notebook has an IRI to check. To be called before the first import of nbformat.
     """
-    cast("dict[str, Any]", sys.modules).setdefault("rfc3987_syntax", None)
+    cast("dict[str, Any]", sys.modules).setdefault(_GRAMMARS, None)
 
 
 def skip_hadoop() -> None:
@@ -20,4 +22,11 @@ def skip_hadoop() -> None:
 
     That is a second of CPU, and a pool of threads. To be called before the first import of papermill.
     """
-    cast("dict[str, Any]", sys.modules).setdefault("pyarrow", None)
+    cast("dict[str, Any]", sys.modules).setdefault(_HADOOP, None)
+
+
+def import_all_again() -> None:
+    """Leave out nothing that is imported from now on: a notebook may have a use for it."""
+    for name in (_GRAMMARS, _HADOOP):
+        if sys.modules.get(name, ...) is None:
+            del sys.modules[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import time
@@ -25,6 +26,7 @@ __all__ = ["Runner", "executed_folder"]
 
 POLL_SECONDS = 0.1
 KEPT_RUNS = 5
+PREPARE_SECONDS = 60.0  # imports take five seconds of CPU, which the first chapter would spend as well
 MEMORY_MB = 2500.0  # what a run may take of a laptop
 # Longer than the supervisors within need to end what they hold, shorter than a person notices.
 GRACE_SECONDS = 1.2
@@ -75,11 +77,7 @@ class Runner:
         )
         servers = Servers(name for chapter in chapters for name in chapter.servers)
         if os.environ.get("WORKBOOK_FORK") != "0" and chapters:
-            supervisor.prepare(
-                ["workbook_lib.book.engine"],
-                env={**os.environ, RUN_ID: run_id, **CHAPTER_ENVIRONMENT},
-                cwd=chapters[0].path.parent,
-            )
+            _prepare(supervisor, chapters, run_id)
         own_mb = memory_mb(os.getpid())
         waiting, running, results = list(chapters), list[ChapterRun](), list[ChapterResult]()
         try:
@@ -137,6 +135,16 @@ class Runner:
         result = ChapterResult.of(chapter, "failed", f"{run_id}/{chapter.name}", first_error=error)
         self.progress.finished(result)
         return result
+
+
+def _prepare(supervisor: Supervisor, chapters: Sequence[Chapter], run_id: str) -> None:
+    """Import what chapters are made of, once, and wait for that: the first would spend as long on it."""
+    modules = ["workbook_lib.book.engine"]
+    if any(len(chapter.services) > 1 for chapter in chapters):  # one service alone is executed
+        modules.append("workbook_lib.book.preloaded")
+    told = {**os.environ, RUN_ID: run_id, **CHAPTER_ENVIRONMENT}
+    supervisor.prepare(modules, env=told, cwd=chapters[0].path.parent)
+    asyncio.run(supervisor.prepared(PREPARE_SECONDS))
 
 
 def _new_folder() -> Path:

@@ -24,12 +24,14 @@ class Hopeless(Exception):
 
 
 POLL_SECONDS = 0.025
+POLL_SHARE = 0.05  # of the time waited: what takes long, on a busy machine, isn't slowed down by questions
 ASK_SECONDS = 1.0
 
 
 async def until_ready(process: Process, check: Check, timeout_seconds: float) -> None:
     """Wait until `check` is content. Raises `LabError` at the deadline, and at once if the process ends."""
-    deadline = time.monotonic() + timeout_seconds
+    started = time.monotonic()
+    deadline = started + timeout_seconds
     while True:
         try:
             missing = await _ask(check)
@@ -41,7 +43,7 @@ async def until_ready(process: Process, check: Check, timeout_seconds: float) ->
             return
         if time.monotonic() >= deadline:
             raise LabError.of(process, f"not ready after {timeout_seconds:g} s: {missing}")
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(max(POLL_SECONDS, POLL_SHARE * (time.monotonic() - started)))
 
 
 async def until_answered(

@@ -44,15 +44,26 @@ PADDING = 4096  # bytes, for the arguments and the environment that a fork shows
 FORK_SECONDS = 2.0  # a fork takes milliseconds; beyond this the template is broken
 
 Identity = tuple[int, str]  # process id and start time: together they are never reused
+ForkTemplate = Callable[
+    [dict[str, Any], int, int, Callable[[], None]], "subprocess.Popen[bytes] | None"
+]  # the request, its end of the socket, its log, what it does first
 
 
-def main(argv: list[str]) -> int:
-    """Run until the owner is gone. Arguments: grace in seconds, owner `pid:start`, watched `pid:start`…"""
+def main(argv: list[str], *, fork_template: ForkTemplate | None = None) -> int:
+    """Run until the owner is gone. Arguments: grace in seconds, owner `pid:start`, watched `pid:start`…
+
+    `fork_template` makes a template of this process, where that has imported what one imports; None when it
+    can't. In the new process it raises, which is passed on from here.
+    """
+    pid = os.getpid()
     grace_seconds, owner, *watched = argv
     try:
-        _Supervisor(float(grace_seconds), _parse(owner), [_parse(each) for each in watched]).run()
+        held = _Supervisor(float(grace_seconds), _parse(owner), [_parse(each) for each in watched])
+        held.fork_template = fork_template
+        held.run()
     finally:
-        _sweep(os.getpid())
+        if os.getpid() == pid:
+            _sweep(pid)
     return 0
 
 
@@ -127,14 +138,17 @@ def _sweep(root: int) -> None:
 class _Template:
     """The client of `workbook_lib.lab.template`, which is a child of this process."""
 
-    def __init__(self, request: dict[str, Any], die_with_me: Callable[[], None]) -> None:
+    def __init__(
+        self, request: dict[str, Any], die_with_me: Callable[[], None], fork: ForkTemplate | None
+    ) -> None:
         self.ready = False
         self._cwd = request["cwd"]
         self.link, theirs = socket.socketpair()
         self.link.settimeout(FORK_SECONDS)
         with theirs, open(request["log"], "ab") as log:  # noqa: PTH123 - the log belongs to the child
             argv: list[str] = [*request["argv"], "--".ljust(PADDING, "-")]
-            self.popen: subprocess.Popen[bytes] = subprocess.Popen(
+            forked = fork(request, theirs.fileno(), log.fileno(), die_with_me) if fork else None
+            self.popen: subprocess.Popen[bytes] = forked or subprocess.Popen(
                 argv,
                 env={**request["env"], "WORKBOOK_PADDING": "-" * PADDING},
                 cwd=self._cwd,
@@ -194,6 +208,7 @@ class _Supervisor:
         self.watched = watched
         self.children: dict[int, subprocess.Popen[bytes] | None] = {}  # None: forked by the template
         self.template: _Template | None = None
+        self.fork_template: ForkTemplate | None = None
         self.orphans: dict[int, float] = {}  # adopted process → when it is killed
         self.pending = b""
         self.ending = False
@@ -255,7 +270,7 @@ class _Supervisor:
     def _prepare(self, request: dict[str, Any]) -> None:
         if LINUX and self.template is None:
             try:
-                self.template = _Template(request, self._die_with_me)
+                self.template = _Template(request, self._die_with_me, self.fork_template)
             except (OSError, ValueError, subprocess.SubprocessError):
                 self._tell({"event": "prepared", "ready": False})
 

@@ -29,10 +29,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["READ_EARLY", "main"]
+__all__ = ["READ_EARLY", "become", "die_with", "main", "receive", "show", "threads"]
 
 PR_SET_PDEATHSIG = 1
-DESCRIPTORS = 2
+DESCRIPTORS = 3
 READ_EARLY = (
     *("PYTHON", "_PYTHON", "LD_", "GLIBC_", "MALLOC_", "HOME", "SHELL", "TZ", "LANG", "LC_", "XDG_"),
     *("OTEL_PYTHON_", "OTEL_PROPAGATORS", "OTEL_SPAN_", "GRPC_", "PROMETHEUS_", "prometheus_", "PYDANTIC_"),
@@ -42,20 +42,23 @@ READ_EARLY = (
 """How the variables begin that the interpreter, the C library or an import of ours may read."""
 
 
-def main(argv: list[str]) -> int:
-    """Import the modules, then fork until the supervisor hangs up. Returns at once in a fork that has run."""
+def main(argv: list[str], imported_at: float | None = None) -> int:
+    """Import the modules, then fork until the supervisor hangs up. Returns at once in a fork that has run.
+
+    `imported_at` is when the first of them was imported, where they are in memory already.
+    """
     supervisor, *modules = argv[1:-1]
-    started = time.time()
+    started = imported_at or time.time()
     sys.path.insert(0, str(Path.cwd()))  # as under `python -m`
-    _die_with(int(supervisor))
+    die_with(int(supervisor))
     link = socket.socket(fileno=os.dup(0))
     for name in modules:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # a collection in a fork would write to, and so copy, every page that they share
     files = {file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
-    link.sendall(json.dumps({"ready": True, "threads": _threads()}).encode() + b"\n")
-    while request := _receive(link):
+    link.sendall(json.dumps({"ready": True, "threads": threads()}).encode() + b"\n")
+    while request := receive(link):
         order, (log, go) = request
         answer: dict[str, object] = {}
         if reason := _unfit(order, files, started):
@@ -63,7 +66,7 @@ def main(argv: list[str]) -> int:
         elif pid := _fork(link, log, go, int(supervisor)):
             answer["pid"] = pid
         else:
-            _become(order)
+            become(order)
             # What ends a service ends this program, and in the same way.
             runpy.run_module(order["argv"][2], run_name="__main__", alter_sys=True)
             return 0
@@ -73,8 +76,8 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _receive(link: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
-    """The next order and its descriptors; None when the supervisor has hung up."""
+def receive(link: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """The next order and its descriptors; None when whoever gives them has hung up."""
     data, descriptors = b"", list[int]()
     while not data.endswith(b"\n"):
         part, received, _, _ = socket.recv_fds(link, 1 << 16, DESCRIPTORS)
@@ -90,7 +93,7 @@ def _unfit(order: dict[str, Any], files: set[str], started: float) -> str | None
     for name in sorted(told.keys() | os.environ.keys()):
         if name.startswith(READ_EARLY) and told.get(name) != os.environ.get(name):
             return f"{name} is read early"
-    if _threads() != 1:
+    if threads() != 1:
         return "a library has started a thread"
     for file in files:
         with contextlib.suppress(OSError):  # one within an archive
@@ -110,7 +113,7 @@ def _fork(link: socket.socket, log: int, go: int, supervisor: int) -> int:
             os._exit(0)
         os.setsid()
         allowed = os.read(go, 1)  # its parent has ended by now
-        _die_with(supervisor)
+        die_with(supervisor)
         if not allowed:
             os._exit(1)
         link.close()
@@ -126,18 +129,18 @@ def _fork(link: socket.socket, log: int, go: int, supervisor: int) -> int:
     return pid
 
 
-def _become(order: dict[str, Any]) -> None:
+def become(order: dict[str, Any]) -> None:
     """Take over the environment and the arguments."""
     argv, env = order["argv"], order["env"]
     os.environ.clear()
     os.environ.update(env)
     sys.orig_argv = argv
     sys.argv = ["-m", *argv[3:]]  # runpy puts the module's file in the place of the first
-    _show(argv, env)
+    show(argv, env)
 
 
-def _show(argv: list[str], env: dict[str, str]) -> None:
-    """What /proc/PID/cmdline and environ say (proc(5)) is read from here; the C library has other copies.
+def show(argv: list[str], env: dict[str, str]) -> None:
+    """Write what /proc/PID/cmdline and environ say (proc(5)) is read from; the C library has other copies.
 
     Its caller has made place: the variables come whole as long as there is some, the mark of the run first.
     """
@@ -155,13 +158,15 @@ def _show(argv: list[str], env: dict[str, str]) -> None:
     ctypes.memmove(variables, shown.ljust(size, b"\0"), size)
 
 
-def _die_with(supervisor: int) -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != supervisor:
+def die_with(parent: int | None) -> None:
+    """Let the system kill this process when its parent ends; None ends that."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0 if parent is None else int(signal.SIGKILL), 0, 0, 0)
+    if parent is not None and os.getppid() != parent:
         os._exit(1)
 
 
-def _threads() -> int:
+def threads() -> int:
+    """How many threads this process has."""
     return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - this runs at each start
 
 
