@@ -116,8 +116,8 @@ def test_a_resting_port_refuses_everybody_until_it_is_given_back(tmp_path, alloc
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", free_port), timeout=5)
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        with pytest.raises(OSError, match="in use"):
-            bound(free_port, kind)
+        with pytest.raises(OSError, match="in use"), socket.socket(type=kind) as stranger:
+            stranger.bind(("127.0.0.1", free_port))
     reservation.release()
     reservation.rest()
     assert allocator.reserve(PortRequest("dns", free_port, udp=True)).port == free_port
