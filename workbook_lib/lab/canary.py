@@ -17,7 +17,7 @@ from workbook_lib.lab.traffic import LoadResult, Sample
 
 __all__ = ["Share", "Trial", "try_out"]
 
-CUSTOMERS: Final = 6
+CUSTOMERS: Final = 10
 TIMEOUT_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = 0.05
 SETTLING_SECONDS: Final = 0.3
@@ -83,7 +83,7 @@ async def try_out(
 ) -> Trial:
     """Run the rollout while customers POST the questions to `url`, and until `calls_after` more are answered.
 
-    Six customers; each waits for its answer before its next question, so a slow machine is asked less.
+    Ten customers; each waits for its answer before its next question, so a slow machine is asked less.
     Raises what the rollout raises.
     """
     samples: list[Sample] = []
