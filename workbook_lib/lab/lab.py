@@ -88,10 +88,9 @@ class Lab:
     ) -> Started:
         """Start servers and services by name, and the servers that services need; wait until all are ready.
 
-        Servers come up together, then the services together. `instances`, `env` and `arguments` (of their
-        command lines) are for the services; with `reload` they start anew when their files change. `without`
-        are servers that services need only for what the chapter leaves out. What runs already is left alone.
-        Raises `LabError` when one can't be had or doesn't get ready; nothing of this start is left then.
+        Servers come up together, then the services; `instances`, `env` and `arguments` (of their command
+        lines) are for those. With `reload` they start anew when their files change. `without` names servers
+        that the chapter doesn't need. What runs stays. Raises `LabError`; nothing of it is left then.
         """
         specs = [read_spec(self.root, name) for name in dict.fromkeys(names) if name not in SERVERS]
         servers = self._servers([n for n in names if n in SERVERS], specs, without)
