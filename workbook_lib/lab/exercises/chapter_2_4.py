@@ -15,7 +15,9 @@ from workbook_lib.lab.lab import Lab
 __all__ = ["by_hand"]
 
 _BEFORE, _WANTED = "blue", "1.1.0"
-_SWITCH_SECONDS: Final = 0.7  # the gateway hears of a change within milliseconds
+# The gateway hears of a change within milliseconds, on a busy machine in seconds.
+_SWITCH_SECONDS: Final = 20.0
+_NO_SWITCH_SECONDS: Final = 0.5
 
 
 @exercise("2.4", "The switch, by hand")
@@ -33,8 +35,10 @@ async def by_hand(lab: Lab) -> Finding:
 
         entry = await consul.kv_get(key, consistent=True)
         said = entry.text if entry else ""
+        there = [each.meta.get("deployment") for each in (await consul.health("shop")).value]
+        wait_seconds = _SWITCH_SECONDS if said in there else _NO_SWITCH_SECONDS
         try:
-            await evidence.eventually(lambda: calls(said), _SWITCH_SECONDS, interval_seconds=0.02)
+            await evidence.eventually(lambda: calls(said), wait_seconds, interval_seconds=0.02)
             obeyed = True
         except evidence.EvidenceTimeout:
             obeyed = False

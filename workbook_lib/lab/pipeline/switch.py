@@ -11,9 +11,9 @@ from workbook_lib.lab.pipeline.stages import StageFailed
 
 __all__ = ["Switch"]
 
-SWITCH_SECONDS = 10.0
-DRAIN_SECONDS = 15.0
-ASK_SECONDS = 2.0
+SWITCH_SECONDS = 30.0
+DRAIN_SECONDS = 30.0
+ASK_SECONDS = 10.0
 
 
 class Switch:
