@@ -23,7 +23,7 @@ from workbook_lib.lab.run_folder import RUN_ID, project_root
 
 __all__ = ["CHAPTER_ENVIRONMENT", "ChapterRun", "Limits"]
 
-SAMPLE_SECONDS = 0.5
+SAMPLE_SECONDS = 1.0
 LEFTOVER_GRACE_SECONDS = 2.0
 LOG_LINES = 40
 CHAPTER_ENVIRONMENT = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONUNBUFFERED": "1", "FORCE_COLOR": "1"}

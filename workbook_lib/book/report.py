@@ -43,7 +43,7 @@ class ExerciseResult(BaseModel):
 
 
 class ChapterResult(BaseModel):
-    """One chapter of one run. Memory is the peak of its whole process tree, sampled twice a second."""
+    """One chapter of one run. Memory is the peak of its whole process tree, sampled once a second."""
 
     model_config = ConfigDict(frozen=True)
 

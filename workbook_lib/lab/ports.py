@@ -132,12 +132,14 @@ class PortAllocator:
         return reservation
 
     def _holder(self, port: int) -> str:
-        """Who listens, or which chapter's process has reserved it and listens not yet."""
-        if (listener := owner_of(port)) != UNKNOWN:
-            return listener
-        with contextlib.suppress(OSError, ValueError):
-            return f"another chapter (pid {int((self._folder / f'{port}.lock').read_text())})"
-        return UNKNOWN
+        """The chapter whose process has reserved it; else who listens, which takes long to find out."""
+        with contextlib.suppress(ValueError), (self._folder / f"{port}.lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.seek(0)
+                return f"another chapter (pid {int(lock.read())})"
+        return owner_of(port)
 
 
 def owner_of(port: int) -> str:
