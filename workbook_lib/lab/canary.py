@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import aiohttp
@@ -46,6 +47,8 @@ class Trial:
     """What the customers got, labelled with the version that answered."""
     canary: str
     decided_seconds: float
+    settled_seconds: float
+    """From when on no answer came any more from a version that was to get nothing."""
 
     @property
     def wanted(self) -> list[tuple[float, int]]:
@@ -60,11 +63,12 @@ class Trial:
     def shares(self) -> list[Share]:
         """What the canary got of each slice, and after the decision, as the answers tell."""
         changes = self.wanted
+        begins = [at + SETTLING_SECONDS for at, _ in changes[:-1]] + [self.settled_seconds]
         ends = [at for at, _ in changes[1:]] + [float("inf")]
         return [
             Share(percent, len(labels), labels.count(self.canary))
-            for (at, percent), end in zip(changes, ends, strict=True)
-            for labels in [self._labels(at + SETTLING_SECONDS, end)]
+            for (_, percent), begin, end in zip(changes, begins, ends, strict=True)
+            for labels in [self._labels(begin, end)]
         ]
 
     def _labels(self, since: float, until: float) -> list[str]:
@@ -81,10 +85,11 @@ async def try_out(
     label_header: str = "X-Model-Version",
     calls_after: int = 30,
 ) -> Trial:
-    """Run the rollout while customers POST the questions to `url`, and until `calls_after` more are answered.
+    """Run the rollout while customers POST the questions to `url`, and until `calls_after` answers have shown
+    its end: one after the other, by the version that was to get them all.
 
     Ten customers; each waits for its answer before its next question, so a slow machine is asked less.
-    Raises what the rollout raises.
+    Raises what the rollout raises, and EvidenceTimeout when its end isn't seen within 30 s.
     """
     samples: list[Sample] = []
     supply = itertools.cycle(questions)
@@ -103,15 +108,22 @@ async def try_out(
         try:
             await rollout.run()
             decided = time.perf_counter() - began
-            enough = len(samples) + calls_after
-            await eventually(lambda: len(samples) >= enough, interval_seconds=PAUSE_SECONDS)
+            expected = partial(_settled, samples, len(samples), calls_after, canary, rollout.promoted)
+            first = (await eventually(expected, interval_seconds=PAUSE_SECONDS))[0]
         finally:
             for each in customers:
                 each.cancel()
             await asyncio.gather(*customers, return_exceptions=True)
-    seconds = time.perf_counter() - began
-    answers = LoadResult(f"by {CUSTOMERS} customers", seconds, tuple(sorted(samples)), {})
-    return Trial(rollout, answers, canary, decided)
+    asked = tuple(sorted(samples))
+    answers = LoadResult(f"by {CUSTOMERS} customers", time.perf_counter() - began, asked, {})
+    return Trial(rollout, answers, canary, decided, first.start_seconds + first.latency_ms / 1000)
+
+
+def _settled(samples: list[Sample], since: int, count: int, canary: str, promoted: bool) -> list[Sample]:
+    """The latest, when there are so many since then and all are from the version that is to get them."""
+    latest = samples[since:][-count:]
+    over = len(latest) == count and all((each.label == canary) == promoted for each in latest)
+    return latest if over else []
 
 
 async def _asked(

@@ -20,7 +20,7 @@ def _trial(*, promoted: bool) -> Trial:
     ]
     labels = ["v1"] * 19 + ["v2"] + ["v1", "v2"] * 10 + (["v2"] if promoted else ["v1"]) * 20
     samples = [Sample(number / 20, 1.0, 200, label) for number, label in enumerate(labels)]
-    return Trial(rollout, LoadResult("by customers", 3.0, tuple(samples), {}), "v2", 2.0)
+    return Trial(rollout, LoadResult("by customers", 3.0, tuple(samples), {}), "v2", 2.0, 2.3)
 
 
 def test_each_slice_has_its_share_of_the_answers_without_those_of_the_moment_of_change():

@@ -19,6 +19,8 @@ MAX_SECONDS: Final = 120.0
 MAX_REQUESTS: Final = 200_000
 MAX_IN_FLIGHT: Final = 2_000
 DISTINCT_REASONS: Final = 5
+STALE_CONNECTIONS: Final = 4
+IDEMPOTENT: Final = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ async def _until(due: float) -> None:
 async def _send(session: aiohttp.ClientSession, plan: LoadPlan, due: float, recorder: Recorder) -> None:
     status, reason, label = 0, "", ""
     try:
-        async with session.request(plan.method, plan.url, json=plan.json, headers=plan.headers) as answer:
+        async with await _sent(session, plan) as answer:
             await answer.read()
             status = answer.status
             label = answer.headers.get(plan.label_header, "") if plan.label_header else ""
@@ -194,3 +196,18 @@ async def _send(session: aiohttp.ClientSession, plan: LoadPlan, due: float, reco
     except (aiohttp.ClientError, OSError) as error:
         reason = f"{type(error).__name__}: {error}"
     recorder.add(due, status, reason, label)
+
+
+async def _sent(session: aiohttp.ClientSession, plan: LoadPlan) -> aiohttp.ClientResponse:
+    """The answer's beginning; sent again where a kept connection was closed meanwhile (RFC 9112, 9.3.1).
+
+    aiohttp does so once. A proxy that reloads closes all idle ones, and the next in the pool is one of them.
+    """
+    again = STALE_CONNECTIONS if plan.method in IDEMPOTENT else 0
+    while True:
+        try:
+            return await session.request(plan.method, plan.url, json=plan.json, headers=plan.headers)
+        except aiohttp.ServerDisconnectedError:
+            if not again:
+                raise
+            again -= 1
