@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -92,19 +92,12 @@ async def try_out(
     Raises what the rollout raises, and EvidenceTimeout when its end isn't seen within 30 s.
     """
     samples: list[Sample] = []
-    supply = itertools.cycle(questions)
     began = time.perf_counter()
-
-    async def customer(session: aiohttp.ClientSession) -> None:
-        while True:
-            sample = await _asked(session, url, next(supply), label_header, began)
-            samples.append(sample)
-            if not sample.status:
-                await asyncio.sleep(PAUSE_SECONDS)
-
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        customers = [asyncio.create_task(customer(session)) for _ in range(CUSTOMERS)]
+        ask = partial(_asked, session, url, label_header, began)
+        supply = itertools.cycle(questions)
+        customers = [asyncio.create_task(_customer(ask, supply, samples)) for _ in range(CUSTOMERS)]
         try:
             await rollout.run()
             decided = time.perf_counter() - began
@@ -119,6 +112,17 @@ async def try_out(
     return Trial(rollout, answers, canary, decided, first.start_seconds + first.latency_ms / 1000)
 
 
+async def _customer(
+    ask: Callable[[Any], Awaitable[Sample]], questions: Iterator[Any], samples: list[Sample]
+) -> None:
+    """One question after the other, for as long as it isn't cancelled."""
+    for question in questions:
+        sample = await ask(question)
+        samples.append(sample)
+        if not sample.status:
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
 def _settled(samples: list[Sample], since: int, count: int, canary: str, promoted: bool) -> list[Sample]:
     """The latest, when there are so many since then and all are from the version that is to get them."""
     latest = samples[since:][-count:]
@@ -129,9 +133,9 @@ def _settled(samples: list[Sample], since: int, count: int, canary: str, promote
 async def _asked(
     session: aiohttp.ClientSession,
     url: str,
-    question: Any,  # noqa: ANN401 - whatever JSON can hold
     header: str,
     began: float,
+    question: Any,  # noqa: ANN401 - whatever JSON can hold
 ) -> Sample:
     start = time.perf_counter()
     status, label = 0, ""
