@@ -1,6 +1,6 @@
 """What micro-batching is worth: the rate that the model service sustains at the same bound on p99.
 
-`python -m benchmarks.micro_batching [--json] [--bound-ms 100] [--seconds 5] [--batch 16]`. Two instances of
+`python -m benchmarks.micro_batching [--json] [--bound-ms 500] [--seconds 5] [--batch 32]`. Two instances of
 services/nlp_model, one with batches of one, which is a forward pass a question, and one with `--batch`; both
 compute in one thread. Held-out questions of data/faq come over gRPC at random moments: a Poisson process in
 an open loop, where a late answer doesn't hold back the next one. A rate is sustained when all are answered
@@ -202,8 +202,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser)
-    parser.add_argument("--batch", type=int, default=16, help="largest batch of the second way")
-    parser.add_argument("--bound-ms", type=float, default=100, help="within which 99 of 100 are answered")
+    parser.add_argument("--batch", type=int, default=32, help="largest batch of the second way")
+    parser.add_argument("--bound-ms", type=float, default=500, help="within which 99 of 100 are answered")
     parser.add_argument("--seconds", type=float, default=5, help="how long each rate is tried")
     options = parser.parse_args()
     rows = asyncio.run(compare(options.batch, options.seconds, options.bound_ms))

@@ -20,9 +20,6 @@ SYLLABUS = json.loads((rules.ROOT / "docs" / "syllabus.json").read_text())
 WHOLE_CHAPTERS = ("2", "3", "4", "5")
 WITHOUT_ROWS = ("5.5",)  # where it all comes together
 
-# Once every chapter has its exercise, this is NOTEBOOKS.
-WITH_EXERCISE = [path for path in NOTEBOOKS if rules.exercise_cells(rules.read_notebook(path))]
-
 every_chapter = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 
 
@@ -72,7 +69,7 @@ def test_a_chapter_is_a_valid_notebook_for_any_python_kernel(path):
     assert notebook.cells[0].source.startswith("# ")
 
 
-@pytest.mark.parametrize("path", WITH_EXERCISE, ids=lambda path: path.name)
+@every_chapter
 def test_a_chapter_has_an_exercise_with_a_solution_and_wrong_answers_that_are_folded(path):
     notebook = rules.read_notebook(path)
     assert rules.exercise_faults(path.name, notebook) == []
