@@ -155,6 +155,7 @@ class Lab:
         run = await self._opened()
         spec = ServiceSpec(folder, service, 0, of_project=False)
         if not self._is_running(name, 1):
+            run.prepare(1)
             plan = run.plan_version(name, spec, _known(*self.handles) | dict(env or {}), arguments)
             await self._bring_up(run, plan)
         return self[name]

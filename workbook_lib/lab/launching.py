@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from workbook_lib.lab import provision
+from workbook_lib.lab import in_folder, provision
 from workbook_lib.lab.errors import LabError
 from workbook_lib.lab.handle import Handle
 from workbook_lib.lab.ports import NoFreePort, PortAllocator, PortRequest, Reservation
@@ -41,8 +41,6 @@ class Plan:
     argv: Sequence[str]
     env: Mapping[str, str]
     start_seconds: float
-    cwd: Path | None = None
-    """Where it is started; None for the project's root."""
     fork: bool = False
     """Whether it is one that may be forked from the run's template."""
 
@@ -158,14 +156,16 @@ class Run:
         )  # never the well-known one: versions run side by side
         numbers = {role: reservation.port for role, reservation in ports.items()}
         handle = Handle(name, {}, {"http": f"http://127.0.0.1:{numbers['http']}"}, ports=ports)
+        folder = spec.folder.resolve().parent
+        python, m, *module = spec.command(arguments=arguments)
         return Plan(
             (name, 1),
             handle,
             partial(check_service, spec, numbers, reload=False),
-            spec.command(arguments=arguments),
+            [python, m, in_folder.__name__, str(folder), *module],
             {**env, **spec.environment(numbers, None)},
             SERVICE_START_SECONDS,
-            spec.folder.resolve().parent,
+            fork=not (folder / "workbook_lib").exists(),  # a kit of its own is not the one in memory
         )
 
     def plan_app(
@@ -226,7 +226,7 @@ class Run:
                 handle.name,
                 plan.argv,
                 env={**self._env, **plan.env},
-                cwd=plan.cwd or self.root,
+                cwd=self.root,
                 log=self.folder.log_path(handle.name),
                 fork=plan.fork,
             )

@@ -5,8 +5,8 @@ import sys
 import pytest
 from lightkube.models.core_v1 import Container
 
+from workbook_lib.lab import in_folder
 from workbook_lib.lab.command import run
-from workbook_lib.lab.kubernetes import in_folder
 from workbook_lib.lab.kubernetes.container import BackOff, command_line
 from workbook_lib.lab.kubernetes.environment import ConfigError
 

@@ -16,7 +16,7 @@ from lightkube import ApiError
 from lightkube.models.core_v1 import Container, Probe
 
 from workbook_lib.kit.logs import get_logger
-from workbook_lib.lab.kubernetes import in_folder
+from workbook_lib.lab import in_folder
 from workbook_lib.lab.kubernetes.environment import ConfigError, expand
 from workbook_lib.lab.kubernetes.probes import Prober
 from workbook_lib.lab.kubernetes.status import ContainerState
