@@ -41,7 +41,7 @@ def kwok(cluster):
 async def test_a_deployment_becomes_ready_pods_and_heals_and_every_step_is_recorded(kwok):
     async with client(kwok, namespace=NAMESPACE) as api, record(api, NAMESPACE) as recording:
         await api.create(imaginary("web", 3, namespace=NAMESPACE))
-        await evidence.eventually(lambda: _ready(recording) == [3], 60)
+        await evidence.eventually(lambda: _ready(recording) == [3] and {3} == _told(recording), 60)
         (victim, *_) = [pod.metadata.name async for pod in api.list(Pod)]
         await api.delete(Pod, victim)
         await evidence.eventually(
@@ -113,6 +113,11 @@ async def test_a_readers_own_cluster_runs_the_same_cells(cluster, tmp_path, monk
             await api.delete(Deployment, "own", namespace="default")
         with pytest.raises(LabError, match="the lab has no user"):
             kubeconfig(lab, PROCESS_NODE)
+
+
+def _told(recording):
+    """How many ready pods Deployment and ReplicaSet tell of."""
+    return {each.ready for each in {(each.kind, each.name): each for each in recording.scales}.values()}
 
 
 def _story(recording, pod):

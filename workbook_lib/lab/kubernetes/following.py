@@ -32,8 +32,9 @@ async def follow(
 ) -> AsyncIterator[ResourceT | Gone]:
     """Each object of all namespaces as it is and whenever it changes; `Gone` when one has been deleted.
 
-    An API server that can't be reached, or has forgotten what changed since (410 Gone), is asked anew: what
-    was deleted meanwhile is told then. Never ends by itself.
+    What is there comes first, and then a `Gone`, even of none: from then on no change is missed. An API
+    server that can't be reached, or has forgotten what changed since (410 Gone), is asked anew: what was
+    deleted meanwhile is told then. Never ends by itself.
     """
     known: set[tuple[str, str]] = set()
     while True:
@@ -43,10 +44,9 @@ async def follow(
             version = listed.resourceVersion
             missing = known - {_key(each) for each in objects}
             known = {_key(each) for each in objects}
-            if missing:
-                yield Gone(sorted(missing))
             for each in objects:
                 yield each
+            yield Gone(sorted(missing))
             changes = client.watch(
                 resource, namespace="*", fields=dict(fields) if fields else None, resource_version=version
             )

@@ -19,6 +19,7 @@ from workbook_lib.lab.kubernetes.moments import Recording
 
 __all__ = ["record"]
 
+BEGIN_SECONDS = 30.0
 ResourceT = TypeVar("ResourceT", bound=NamespacedResource)
 
 
@@ -26,8 +27,8 @@ ResourceT = TypeVar("ResourceT", bound=NamespacedResource)
 async def record(client: AsyncClient, namespace: str = "default") -> AsyncIterator[Recording]:
     """Follow a namespace's Deployments, ReplicaSets, pods and autoscalers until the block ends.
 
-    What is there already is recorded first, at about 0 s. The recording can be read while it goes on, and
-    afterwards.
+    What is there already is recorded before the block begins, at about 0 s. The recording can be read while
+    it goes on, and afterwards. Raises TimeoutError when the API server doesn't answer in 30 s.
     """
     recording = Recording()
     started = time.monotonic()
@@ -35,8 +36,9 @@ async def record(client: AsyncClient, namespace: str = "default") -> AsyncIterat
     def now() -> float:
         return time.monotonic() - started
 
+    begun = {each: asyncio.Event() for each in (Pod, Deployment, ReplicaSet, HorizontalPodAutoscaler)}
     tasks = [
-        asyncio.create_task(_follow(client, namespace, resource, saw, gone))
+        asyncio.create_task(_follow(client, namespace, resource, begun[resource], saw, gone))
         for resource, saw, gone in (
             (Pod, lambda pod: recording.saw_pod(now(), pod), lambda name: recording.pod_is_gone(now(), name)),
             (Deployment, lambda each: recording.saw_scale(now(), each), _ignore),
@@ -45,6 +47,9 @@ async def record(client: AsyncClient, namespace: str = "default") -> AsyncIterat
         )
     ]
     try:
+        async with asyncio.timeout(BEGIN_SECONDS):
+            for each in begun.values():
+                await each.wait()
         yield recording
     finally:
         for task in tasks:
@@ -58,6 +63,7 @@ async def _follow(
     client: AsyncClient,
     namespace: str,
     resource: type[ResourceT],
+    begun: asyncio.Event,
     saw: Callable[[ResourceT], None],
     gone: Callable[[str], None],
 ) -> None:
@@ -67,6 +73,7 @@ async def _follow(
             for where, name in change:
                 if where == namespace:
                     gone(name)
+            begun.set()
         elif _namespace(change) == namespace:
             saw(change)
 
