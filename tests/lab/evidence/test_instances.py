@@ -22,6 +22,7 @@ async def test_coming_falling_sick_and_going_are_three_samples_with_their_times(
         await eventually(lambda: watch.seconds_to(f"{service}-1", "critical", registered))
         withdrawn = watch.mark("withdrawn")
         assert watch.seconds_to(f"{service}-1", None, withdrawn) is None
+        assert watch.seconds_to(f"{service}-1", "critical", withdrawn) == 0, "so it is already"
         await consul.deregister(f"{service}-1")
         await eventually(lambda: watch.seconds_to(f"{service}-1", None, withdrawn) is not None)
     statuses = [sample.statuses.get(f"{service}-1") for sample in watch.samples]

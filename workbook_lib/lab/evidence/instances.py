@@ -80,12 +80,12 @@ class InstanceWatch:
     def seconds_to(self, instance: str, status: str | None, since: datetime) -> float | None:
         """Seconds from `since` until the instance was first seen so; None for `status`: not registered.
 
-        None when it hasn't been yet.
+        0 when it was so already, None when it hasn't been yet.
         """
-        later = (sample for sample in self._samples if sample.at > since)
-        seen = (sample.at for sample in later if sample.statuses.get(instance) == status)
-        at = next(seen, None)
-        return None if at is None else (at - since).total_seconds()
+        earlier = [sample for sample in self._samples if sample.at <= since]
+        seen = earlier[-1:] + [sample for sample in self._samples if sample.at > since]
+        at = next((sample.at for sample in seen if sample.statuses.get(instance) == status), None)
+        return None if at is None else max(0.0, (at - since).total_seconds())
 
     async def _follow(self) -> None:
         async with aclosing(self._consul.watch_statuses(self.service)) as answers:
