@@ -1,6 +1,8 @@
 """The language model, wired together: RPC for who asks, HTTP for its health and metrics."""
 
 from services.contracts import nlp_pb2, nlp_pb2_grpc
+from services.nlp_model.model import LanguageModel
+from services.nlp_model.rpc import NlpRpc
 from services.nlp_model.settings import NlpModelSettings
 from workbook_lib.kit.rpc import RpcServer
 from workbook_lib.kit.service import Service
@@ -10,10 +12,6 @@ __all__ = ["build"]
 
 def build(settings: NlpModelSettings) -> Service:
     """The service, not started."""
-    # Imported here: who only asks for --help waits for no weights and no NumPy.
-    from services.nlp_model.model import LanguageModel
-    from services.nlp_model.rpc import NlpRpc
-
     service = Service(settings, title="Language model")
     model = LanguageModel(settings, service.metrics.registry)
     service.add_resource(model)

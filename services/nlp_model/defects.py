@@ -2,9 +2,6 @@
 
 import random
 
-import numpy as np
-
-from services.nlp_model.bert import Matrix
 from services.nlp_model.settings import NlpModelSettings
 from workbook_lib.kit.clock import SYSTEM_CLOCK, Clock
 
@@ -12,7 +9,10 @@ __all__ = ["Defect"]
 
 
 class Defect:
-    """Slow, wrong or failing in a share of the calls, by a random sequence of each instance's own."""
+    """Slow or failing in a share of the calls, by a random sequence of each instance's own.
+
+    The third, wrong, is in what the model reads: services/nlp_model/worker.py.
+    """
 
     def __init__(self, settings: NlpModelSettings, clock: Clock = SYSTEM_CLOCK) -> None:
         self._kind = settings.defect
@@ -21,15 +21,10 @@ class Defect:
         self._clock = clock
         self._random = random.Random(settings.instance)  # noqa: S311 - the same in each run is the point
 
-    async def meet(self, vector: Matrix) -> Matrix:
-        """What becomes of one call's vector. Raises RuntimeError where it fails."""
-        if self._kind == "none" or self._random.random() >= self._share:
-            return vector
-        if self._kind == "slow":
-            await self._clock.sleep(self._seconds)
-        elif self._kind == "wrong":
-            # As when the index was made by another model than the one that reads the questions.
-            return np.roll(vector, 1)
-        else:
+    async def meet(self) -> None:
+        """Hold one call up, or let it pass. Raises RuntimeError where it fails."""
+        if self._kind not in ("slow", "failing") or self._random.random() >= self._share:
+            return
+        if self._kind == "failing":
             raise RuntimeError("this version fails on purpose (setting defect)")
-        return vector
+        await self._clock.sleep(self._seconds)

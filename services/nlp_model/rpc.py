@@ -27,8 +27,8 @@ class NlpRpc(nlp_pb2_grpc.NlpServiceServicer):
     ) -> nlp_pb2.EmbedResponse:
         """A vector for each text."""
         check_texts(request.texts, "texts")
-        made = await asyncio.gather(*(self._model.vector(text) for text in request.texts))
-        vectors = [nlp_pb2.Vector(values=each.value.tolist()) for each in made]
+        made = await asyncio.gather(*(self._model.read(text) for text in request.texts))
+        vectors = [nlp_pb2.Vector(values=each.value.vector.tolist()) for each in made]
         return nlp_pb2.EmbedResponse(vectors=vectors, model_version=self._model.version)
 
     async def Answer(  # noqa: N802
@@ -36,7 +36,7 @@ class NlpRpc(nlp_pb2_grpc.NlpServiceServicer):
     ) -> nlp_pb2.AnswerResponse:
         """The known question that is meant, if any."""
         check_texts([request.question], "question")
-        made = await self._model.vector(request.question)
+        made = await self._model.read(request.question)
         match, score = self._model.answer(made.value)
         _note(made, score, context)
         if match is None:
