@@ -11,6 +11,7 @@ import hashlib
 import html
 import io
 import json
+import os
 import shutil
 from collections.abc import Sequence, Set
 from pathlib import Path
@@ -90,6 +91,7 @@ def build(out: Path, chapters: Sequence[Chapter], report: Report) -> Path:
             confoverrides=copy.deepcopy(_CONFIGURATION),  # the theme writes into it
             status=None,
             warning=warnings,
+            parallel=os.cpu_count() or 1,
         )
         app.build()
     except (SphinxError, OSError) as error:
