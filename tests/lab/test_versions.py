@@ -6,10 +6,12 @@ import httpx2
 import pytest
 
 from workbook_lib.lab import Lab, LabError
+from workbook_lib.lab.command import CommandFailed
 
 pytestmark = pytest.mark.server
 
-SHOP = Path(__file__).parents[2] / "data" / "shop" / "shop"
+ROOT = Path(__file__).parents[2]
+SHOP = ROOT / "data" / "shop" / "shop"
 
 
 async def _text(url: str) -> str:
@@ -40,6 +42,25 @@ async def test_a_version_that_does_not_start_says_why(tmp_path):
     async with Lab("versions-test", root=tmp_path) as lab:
         with pytest.raises(LabError, match=r"(?s)shop-bad: .*exited with code 2.*port .*valid integer"):
             await lab.launch("shop-bad", SHOP, service="shop", arguments=["--port", "eighty"])
+
+
+@pytest.mark.parametrize("services", [0, 2], ids=["executed", "forked"])
+async def test_a_module_is_run_to_its_end_in_a_folder(tmp_path, services):
+    async with Lab("module-test", root=ROOT if services else tmp_path) as lab:
+        await lab.open()
+        if services:
+            await lab.start("welcome", instances=services)
+        words = ["--explain", "--config", "config/shop.yaml"]
+        env = {"DB_URL": "sqlite:///there.db", "DB_USER": "it", "DB_PASSWORD": "a secret"}
+        told = await lab.run_module("shop", *words, folder=SHOP.parent, env=env)
+        assert told.command == "python -m shop --explain --config config/shop.yaml"
+        assert told.text.startswith("setting ")
+        assert "sqlite:///there.db" in told.text
+        assert "a secret" not in told.text
+        refused = await lab.run_module("shop", *words, folder=SHOP.parent, expect=2)
+        assert refused.text.startswith("shop: database_")
+        with pytest.raises(CommandFailed, match=r"(?s)^\$ python -m shop .*exit code 2, expected 0"):
+            await lab.run_module("shop", *words, folder=SHOP.parent)
 
 
 async def test_whoever_needs_consul_can_do_with_one_that_has_acls(tmp_path):

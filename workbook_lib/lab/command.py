@@ -31,6 +31,12 @@ class Output:
 
     __repr__ = __str__
 
+    def expected(self, exit_code: int) -> Output:
+        """Itself. Raises `CommandFailed` with everything printed when it ended with another exit code."""
+        if self.exit_code != exit_code:
+            raise CommandFailed(f"{self}\nexit code {self.exit_code}, expected {exit_code}")
+        return self
+
 
 def run(
     *argv: str | Path,
@@ -64,10 +70,7 @@ def run(
         raise CommandFailed(f"$ {command}\nthere is no program named {argv[0]} on PATH") from None
     except subprocess.TimeoutExpired:
         raise CommandFailed(f"$ {command}\nnot done after {timeout_seconds:g} s") from None
-    output = Output(command, done.stdout, done.returncode, time.monotonic() - started)
-    if done.returncode != expect:
-        raise CommandFailed(f"{output}\nexit code {done.returncode}, expected {expect}")
-    return output
+    return Output(command, done.stdout, done.returncode, time.monotonic() - started).expected(expect)
 
 
 def _environment() -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from workbook_lib.lab.cells import watch_cells
+from workbook_lib.lab.command import Output
 from workbook_lib.lab.errors import LabError
 from workbook_lib.lab.handle import Handle, Started
 from workbook_lib.lab.launching import Plan, Run
@@ -177,6 +178,24 @@ class Lab:
         if not self._is_running(name, 1):
             await self._bring_up(run, run.plan_program(name, command, check, ports))
         return self[name]
+
+    async def run_module(
+        self,
+        module: str,
+        *arguments: str,
+        folder: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        timeout_seconds: float = 60.0,
+        expect: int = 0,
+    ) -> Output:
+        """What `python -m` this module prints in `folder` (default: the project's), run to its end.
+
+        Like `command.run`, but begun as a service is: what all services import is in memory already. Nothing
+        but `env` tells it of the lab's servers. Raises `CommandFailed` as that does, and `LabError`.
+        """
+        run, folder = await self._opened(), (folder or self.root).resolve()
+        output = await run.run_module([module, *arguments], folder, dict(env or {}), timeout_seconds)
+        return output.expected(expect)
 
     async def try_start(self, *names: str) -> Started | None:
         """`start` for servers that the chapter can do without.

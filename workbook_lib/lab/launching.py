@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import secrets
+import shlex
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from workbook_lib.lab import in_folder, provision
+from workbook_lib.lab.command import Output
 from workbook_lib.lab.errors import LabError
 from workbook_lib.lab.handle import Handle
 from workbook_lib.lab.ports import NoFreePort, PortAllocator, PortRequest, Reservation
@@ -62,6 +66,7 @@ class Run:
         # Services have operator routes, so that faults can be armed in them (`lab.faults`).
         self._operator_token = os.environ.get(OPERATOR_TOKEN) or secrets.token_urlsafe(24)
         self._services = 0
+        self._commands = itertools.count(1)
         self._supervisor = Supervisor(self.folder.log_path("supervisor"), watch=parent, env=self._env)
 
     async def plan_server(self, name: str, env: Mapping[str, str]) -> Plan:
@@ -179,6 +184,28 @@ class Run:
         check = partial(check_app, number, reload=reload)
         return Plan((name, 1), handle, check, argv, env, SERVICE_START_SECONDS)
 
+    async def run_module(
+        self, words: Sequence[str], folder: Path, env: Mapping[str, str], timeout_seconds: float
+    ) -> Output:
+        """Run `python -m` to its end, as services of the folder are started. Raises `LabError`."""
+        fork = folder == self.root or not (folder / "workbook_lib").exists()
+        self.prepare(int(fork))
+        await self._supervisor.prepared()
+        argv = [sys.executable, "-m", in_folder.__name__, str(folder), *words]
+        printed = self.folder.data_folder("commands") / f"{next(self._commands)}.txt"
+        environment, started = {**self._env, **env}, time.monotonic()
+        try:
+            process = self._supervisor.spawn(
+                words[0], argv, env=environment, cwd=self.root, log=printed, fork=fork
+            )
+        except ProcessError as error:
+            raise LabError(str(error)) from error
+        if await process.wait(timeout_seconds) is None:
+            await process.kill()
+        text, code = printed.read_text(errors="replace"), process.exit_code
+        seconds = time.monotonic() - started
+        return Output(shlex.join(["python", "-m", *words]), text, -1 if code is None else code, seconds)
+
     async def bring_up(self, plans: Sequence[Plan]) -> None:
         """Start them together, wait until all are ready; a failure ends the wait. Raises `LabError`."""
         tasks = [asyncio.ensure_future(self._bring_up(plan)) for plan in plans]
@@ -196,10 +223,11 @@ class Run:
         without: many a test starts no other. WORKBOOK_FORK=0 switches it off. Raises `LabError`.
         """
         self._services += services
-        if self._services < 2 or os.environ.get("WORKBOOK_FORK") == "0":
+        if not self._services or os.environ.get("WORKBOOK_FORK") == "0":
             return
         try:
-            self._supervisor.prepare(PRELOADED, env=self._env, cwd=self.root)
+            if self._services > 1 or self._supervisor.has_imported:
+                self._supervisor.prepare(PRELOADED, env=self._env, cwd=self.root)
         except ProcessError as error:
             raise LabError(str(error)) from error
 

@@ -159,6 +159,14 @@ class Supervisor:
             raise ProcessError(f"{name} couldn't be started: {answer.get('error', 'the supervisor ended')}")
         return process
 
+    @property
+    def has_imported(self) -> bool:
+        """Whether `prepare` costs nothing: it was forked from a process that has imported.
+
+        Raises `ProcessError`.
+        """
+        return isinstance(self._started().popen, seed.Sprout)
+
     def prepare(self, modules: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> None:
         """Let a Python import these modules, from which programs in `cwd` can be forked; returns at once.
 

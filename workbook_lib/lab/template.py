@@ -67,6 +67,7 @@ def main(argv: list[str], imported_at: float | None = None) -> int:
             answer["pid"] = pid
         else:
             become(order)
+            sys.modules.pop(order["argv"][2], None)  # else runpy warns that it is there already
             # What ends a service ends this program, and in the same way.
             runpy.run_module(order["argv"][2], run_name="__main__", alter_sys=True)
             return 0

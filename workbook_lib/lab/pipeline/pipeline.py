@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 from collections.abc import Mapping, Sequence
 
 import httpx2
 
 from workbook_lib.kit.consul import Consul
-from workbook_lib.lab import command
 from workbook_lib.lab.command import CommandFailed
 from workbook_lib.lab.consul_acl import Access
 from workbook_lib.lab.handle import Handle
@@ -112,12 +110,12 @@ class Pipeline:
         if ("test", revision) in self._passed:
             return "passed before; the same commit needs no second time"
         folder = await asyncio.to_thread(self._repository.checkout, revision)
-        words = [sys.executable, "-m", "pytest", "-q", "--tb=line", "-p", "no:cacheprovider"]
+        words = ["-q", "--tb=line", "--color=no", "-p", "no:cacheprovider"]
         # No plugins but those that the repository itself asks for.
-        env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         try:
-            output = await asyncio.to_thread(
-                command.run, *words, cwd=folder, env=env, timeout_seconds=TEST_SECONDS
+            output = await self._lab.run_module(
+                "pytest", *words, folder=folder, env=env, timeout_seconds=TEST_SECONDS
             )
         except CommandFailed as error:
             failed = [line for line in str(error).splitlines() if line.startswith(("FAILED", "ERROR"))]
