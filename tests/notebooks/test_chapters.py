@@ -73,6 +73,13 @@ def test_a_chapter_has_a_page_with_its_outputs(out, name):
     assert "wb-passed" in page
 
 
+@each_chapter
+def test_no_library_warns_in_a_chapter(out, name):
+    cells = json.loads((out / "executed" / f"{name}.ipynb").read_text())["cells"]
+    printed = [each for cell in cells for each in cell.get("outputs", ()) if each.get("name") == "stderr"]
+    assert [each["text"] for each in printed if "Warning" in "".join(each["text"])] == []
+
+
 def test_the_whole_run_takes_no_more_memory_than_a_laptop_has_left(out):
     report = json.loads((out / "report.json").read_text())
     assert report["jobs"] == 2
