@@ -168,15 +168,18 @@ class Lab:
         check: Callable[[Mapping[str, int]], Awaitable[str | None]],
         *,
         ports: Sequence[PortRequest],
+        fork: bool = False,
     ) -> Handle:
         """Start a program that services are reached through, such as a fault's proxy.
 
-        `command` and `check` (as in `Server.check`) get its ports by role. It is stopped after the services.
-        Raises `LabError` as `start` does.
+        `command` and `check` (as in `Server.check`) get its ports by role. With `fork` the command is a
+        `python -m` of this project, and begins as services do. It is stopped after the services. Raises
+        `LabError` as `start` does.
         """
         run = await self._opened()
         if not self._is_running(name, 1):
-            await self._bring_up(run, run.plan_program(name, command, check, ports))
+            run.prepare(int(fork))
+            await self._bring_up(run, run.plan_program(name, command, check, ports, fork=fork))
         return self[name]
 
     async def run_module(

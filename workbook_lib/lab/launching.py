@@ -144,13 +144,23 @@ class Run:
         command: Callable[[Mapping[str, int]], Sequence[str]],
         check: Callable[[Mapping[str, int]], Awaitable[str | None]],
         requests: Sequence[PortRequest],
+        *,
+        fork: bool = False,
     ) -> Plan:
         """Reserve the ports of a program that services are reached through. Raises `LabError`."""
         ports = self._reserve(name, requests)
         numbers = {role: reservation.port for role, reservation in ports.items()}
         addresses = {role: f"127.0.0.1:{number}" for role, number in numbers.items()}
         handle = Handle(name, {}, addresses, note=_notes(ports), ports=ports, outlives_services=True)
-        return Plan((name, 1), handle, lambda _: check(numbers), command(numbers), {}, SERVICE_START_SECONDS)
+        return Plan(
+            (name, 1),
+            handle,
+            lambda _: check(numbers),
+            command(numbers),
+            {},
+            SERVICE_START_SECONDS,
+            fork=fork,
+        )
 
     def plan_version(
         self, name: str, spec: ServiceSpec, env: Mapping[str, str], arguments: Sequence[str]
@@ -226,7 +236,7 @@ class Run:
         if not self._services or os.environ.get("WORKBOOK_FORK") == "0":
             return
         try:
-            if self._services > 1 or self._supervisor.has_imported:
+            if self._services > 1 or self._supervisor.has_imported(PRELOADED):
                 self._supervisor.prepare(PRELOADED, env=self._env, cwd=self.root)
         except ProcessError as error:
             raise LabError(str(error)) from error

@@ -159,13 +159,12 @@ class Supervisor:
             raise ProcessError(f"{name} couldn't be started: {answer.get('error', 'the supervisor ended')}")
         return process
 
-    @property
-    def has_imported(self) -> bool:
-        """Whether `prepare` costs nothing: it was forked from a process that has imported.
+    def has_imported(self, modules: Sequence[str]) -> bool:
+        """Whether to `prepare` them costs nothing: it was forked from a process that has imported them.
 
         Raises `ProcessError`.
         """
-        return isinstance(self._started().popen, seed.Sprout)
+        return isinstance(self._started().popen, seed.Sprout) and seed.supervisor_has(modules)
 
     def prepare(self, modules: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> None:
         """Let a Python import these modules, from which programs in `cwd` can be forked; returns at once.

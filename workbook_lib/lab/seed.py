@@ -20,13 +20,14 @@ from typing import IO, Any, NoReturn, cast
 
 from workbook_lib.lab import supervisor, template
 
-__all__ = ["Seed", "Sprout", "fits", "plant", "plant_supervisor", "take_supervisor"]
+__all__ = ["Seed", "Sprout", "fits", "plant", "plant_supervisor", "supervisor_has", "take_supervisor"]
 
 IMPORTED_AT = time.time()
 """What is imported from now on is in memory as its files were; to be imported before all the rest."""
 WAIT_SECONDS = 0.02
 _early = {name: value for name, value in os.environ.items() if name.startswith(template.READ_EARLY)}
 _planted: list[Seed] = []
+_imported: set[str] = set()
 
 
 class Sprout:
@@ -165,6 +166,12 @@ def plant_supervisor() -> None:
     """Plant what this process's first supervisor, and its template, will be."""
     if seed := plant(_supervise):
         _planted.append(seed)
+        _imported.update(sys.modules)
+
+
+def supervisor_has(modules: Sequence[str]) -> bool:
+    """Whether the supervisor that was planted has these modules in memory, and so can fork its template."""
+    return _imported >= set(modules)
 
 
 def take_supervisor() -> Seed | None:

@@ -56,7 +56,7 @@ async def start_node(lab: Lab) -> Handle | None:
         status, body = await http_get(url, tls=_as_the_api_server(identity))
         return None if status == 200 else body.decode(errors="replace")
 
-    handle = await lab.run_program(PROCESS_NODE_NAME, command, check, ports=[PortRequest("https")])
+    handle = await lab.run_program(PROCESS_NODE_NAME, command, check, ports=[PortRequest("https")], fork=True)
     await _aggregate(lab, handle.port("https"), identity.authority.read_bytes())
     return handle
 

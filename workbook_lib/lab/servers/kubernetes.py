@@ -95,7 +95,7 @@ class ApiServer(Server):
     ports: ClassVar = (PortRequest("https", 6443),)
     companions: ClassVar = ("etcd", "kube-controller-manager", "kube-scheduler")
     start_seconds: ClassVar = 60.0
-    grace_seconds: ClassVar = 1.5  # it would wait longer for those who watch
+    grace_seconds: ClassVar = 0.5  # it would wait for all who watch; what it was told is in etcd
 
     def launch(self, place: Place) -> Launch:
         """Make keys, tokens and kubeconfigs in its folder; listen on loopback."""
