@@ -85,7 +85,7 @@ async def test_without_calls_nothing_is_decided_and_doubt_takes_the_canary_back(
     running = asyncio.create_task(rollout.run())
     await quiet.clock.advance(11)
     assert await running is False
-    assert rollout.reason == "undecided after 10 s at 5 %"
+    assert rollout.reason == "undecided after 10 s and 0 of its calls at 5 %"
     assert quiet.reasons == [rollout.reason]
 
 

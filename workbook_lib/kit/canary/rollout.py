@@ -122,7 +122,8 @@ class Rollout:
             if comparison.verdict == Verdict.NO_WORSE:
                 return ""
             if self._clock.monotonic() >= until:
-                return f"undecided after {self._patience_seconds:g} s at {percent} %"
+                calls = comparison.canary.calls
+                return f"undecided after {self._patience_seconds:g} s and {calls} of its calls at {percent} %"
             await self._clock.sleep(self._interval_seconds)
 
     async def _seen(self) -> tuple[Tally, Tally]:
