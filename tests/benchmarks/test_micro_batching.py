@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.alone
 
-LEAST_GAIN = 2.0  # 3.2 to 3.8 were measured on two cores that had nothing else to do
+LEAST_GAIN = 1.6  # 2.8 to 3.8 were measured on two cores that had nothing else to do
 ATTEMPTS = 3
 
 
