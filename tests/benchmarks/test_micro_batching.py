@@ -13,7 +13,7 @@ ATTEMPTS = 3
 
 
 def measured() -> list[dict]:
-    command = [sys.executable, "-m", "benchmarks.micro_batching", "--json", "--seconds", "2"]
+    command = [sys.executable, "-m", "benchmarks.micro_batching", "--json", "--seconds", "2", "--rounds", "1"]
     done = subprocess.run(command, check=False, timeout=200, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])["rows"]
