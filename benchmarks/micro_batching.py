@@ -189,19 +189,22 @@ async def compare(batch: int, seconds: float, bound_ms: float, rounds: int) -> l
                 for way, bench in benches.items():
                     trials[way].append(await bench.highest(await bench.capacity(max(8, 2 * ways[way]))))
     first, *_ = trials.values()
-    return [
-        Row(
-            way,
-            ways[way],
-            (t := sorted(done, key=lambda trial: trial.per_second)[rounds // 2]).per_second,
-            round(median(d.per_second / f.per_second for d, f in zip(done, first, strict=True)), 2),
-            t.p50_ms,
-            t.p99_ms,
-            t.cpu_ms,
-            t.batch_size,
-        )
-        for way, done in trials.items()
-    ]
+    return [_row(way, ways[way], done, first) for way, done in trials.items()]
+
+
+def _row(way: str, size: int, rounds: Sequence[Trial], first: Sequence[Trial]) -> Row:
+    middle = sorted(rounds, key=lambda trial: trial.per_second)[len(rounds) // 2]
+    gains = [own.per_second / other.per_second for own, other in zip(rounds, first, strict=True)]
+    return Row(
+        way,
+        size,
+        middle.per_second,
+        round(median(gains), 2),
+        middle.p50_ms,
+        middle.p99_ms,
+        middle.cpu_ms,
+        middle.batch_size,
+    )
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1)
 class LanguageModel:
     """Vectors and answers; the model itself is in a process of its own.
 
-    A resource; it starts in 0.6 s when its index is there, else in one more.
+    A resource; it starts in 0.6 s when its index is there, else in 1.3.
     """
 
     def __init__(self, settings: NlpModelSettings, registry: CollectorRegistry) -> None:

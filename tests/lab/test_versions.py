@@ -61,6 +61,8 @@ async def test_a_module_is_run_to_its_end_in_a_folder(tmp_path, services):
         assert refused.text.startswith("shop: database_")
         with pytest.raises(CommandFailed, match=r"(?s)^\$ python -m shop .*exit code 2, expected 0"):
             await lab.run_module("shop", *words, folder=SHOP.parent)
+        with pytest.raises(CommandFailed, match=r"^\$ python -m http.server .*\nnot done after 0.3 s"):
+            await lab.run_module("http.server", "--bind", "127.0.0.1", "0", timeout_seconds=0.3)
 
 
 async def test_whoever_needs_consul_can_do_with_one_that_has_acls(tmp_path):

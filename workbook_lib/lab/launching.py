@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from workbook_lib.lab import in_folder, provision
-from workbook_lib.lab.command import Output
+from workbook_lib.lab.command import CommandFailed, Output
 from workbook_lib.lab.errors import LabError
 from workbook_lib.lab.handle import Handle
 from workbook_lib.lab.ports import NoFreePort, PortAllocator, PortRequest, Reservation
@@ -197,7 +197,11 @@ class Run:
     async def run_module(
         self, words: Sequence[str], folder: Path, env: Mapping[str, str], timeout_seconds: float
     ) -> Output:
-        """Run `python -m` to its end, as services of the folder are started. Raises `LabError`."""
+        """Run `python -m` to its end, as services of the folder are started.
+
+        Raises `CommandFailed` when it isn't done in time, and `LabError`.
+        """
+        command = shlex.join(["python", "-m", *words])
         fork = folder == self.root or not (folder / "workbook_lib").exists()
         self.prepare(int(fork))
         await self._supervisor.prepared()
@@ -210,11 +214,10 @@ class Run:
             )
         except ProcessError as error:
             raise LabError(str(error)) from error
-        if await process.wait(timeout_seconds) is None:
+        if (code := await process.wait(timeout_seconds)) is None:
             await process.kill()
-        text, code = printed.read_text(errors="replace"), process.exit_code
-        seconds = time.monotonic() - started
-        return Output(shlex.join(["python", "-m", *words]), text, -1 if code is None else code, seconds)
+            raise CommandFailed(f"$ {command}\nnot done after {timeout_seconds:g} s")
+        return Output(command, printed.read_text(errors="replace"), code, time.monotonic() - started)
 
     async def bring_up(self, plans: Sequence[Plan]) -> None:
         """Start them together, wait until all are ready; a failure ends the wait. Raises `LabError`."""

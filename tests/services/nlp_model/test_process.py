@@ -13,6 +13,7 @@ import pytest
 from services.nlp_model import process
 from services.nlp_model.process import ModelProcess, Task
 from workbook_lib.kit.errors import Unavailable
+from workbook_lib.lab.evidence import eventually
 
 TEXTS = ["How do I reset my password?", "Where is my order?", "Can I pay by invoice?"]
 
@@ -46,7 +47,10 @@ async def test_a_killed_one_costs_no_answer(model, moment):
         (reading,) = await model.read(TEXTS[:1])
     else:
         asking = asyncio.create_task(model.read([TEXTS[0], *["word " * 120] * 60]))
-        await asyncio.sleep(0.1)  # the batch takes seconds
+        worker = psutil.Process(before)
+        began = worker.cpu_times().user
+        # The batch takes seconds of processor time.
+        assert await eventually(lambda: worker.cpu_times().user > began + 0.1, interval_seconds=0.01)
         os.kill(before, signal.SIGKILL)
         reading = (await asking)[0]
     assert reading.nearest[0][0] == 0
