@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import PurePath
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, MetaData, event, make_url, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -17,8 +18,10 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.util import await_only
 
 from workbook_lib.kit import telemetry
+from workbook_lib.kit.clock import SYSTEM_CLOCK
 from workbook_lib.kit.errors import Unavailable
 
 __all__ = ["Database", "DatabaseError"]
@@ -120,8 +123,8 @@ def _set_up_sqlite(engine: Engine) -> None:
     def connected(connection: DBAPIConnection, _record: object) -> None:
         connection.isolation_level = None  # the driver's own BEGIN comes only with the first write
         cursor = connection.cursor()
+        _write_ahead(cursor)
         for pragma in (
-            "journal_mode=WAL",
             f"busy_timeout={_SQLITE_BUSY_MS}",
             "foreign_keys=ON",
             "synchronous=NORMAL",
@@ -140,6 +143,19 @@ def _set_up_sqlite(engine: Engine) -> None:
     def begun(connection: Connection) -> None:
         read_only = connection.get_execution_options().get("read_only", False)
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _write_ahead(cursor: DBAPICursor) -> None:
+    """Switch the log on. Of two processes that do so in a new file SQLite refuses one, without waiting."""
+    until = SYSTEM_CLOCK.monotonic() + _SQLITE_BUSY_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or SYSTEM_CLOCK.monotonic() >= until:
+                raise
+        await_only(SYSTEM_CLOCK.sleep(0.02))
 
 
 def _trace_statements(engine: Engine) -> None:
