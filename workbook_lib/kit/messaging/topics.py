@@ -7,9 +7,13 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, for_code
 
+from workbook_lib.kit.clock import SYSTEM_CLOCK
 from workbook_lib.kit.messaging.model import MessagingError
 
 __all__ = ["Topics", "dead_letter_topic", "ensure_topics"]
+
+_LOOK_SECONDS = 0.02
+_THERE = (NoError, TopicAlreadyExistsError)
 
 
 class Topics:
@@ -46,6 +50,8 @@ async def ensure_topics(bootstrap: str, partitions: Mapping[str, int], timeout_s
             await admin.start()
             topics = [NewTopic(name, count, replication_factor=1) for name, count in partitions.items()]
             answer: Any = await admin.create_topics(topics)
+            there = [name for name, code, *_ in answer.topic_errors if for_code(code) in _THERE]
+            await _until_known(admin, there)
     except (KafkaError, TimeoutError, OSError) as error:
         raise MessagingError(
             f"Kafka at {bootstrap}: topics not created: {str(error) or 'no answer in time'}"
@@ -53,5 +59,14 @@ async def ensure_topics(bootstrap: str, partitions: Mapping[str, int], timeout_s
     finally:
         await admin.close()
     for name, code, *_ in answer.topic_errors:
-        if for_code(code) not in (NoError, TopicAlreadyExistsError):
+        if for_code(code) not in _THERE:
             raise MessagingError(f"Kafka at {bootstrap}: topic {name} not created: {for_code(code).__name__}")
+
+
+async def _until_known(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Wait for the broker's metadata, which show a new topic a moment after the controller has made it.
+
+    A group that begins in between has no partition of it, and looks again only after minutes.
+    """
+    while names and any(topic["error_code"] for topic in await admin.describe_topics(names)):
+        await SYSTEM_CLOCK.sleep(_LOOK_SECONDS)
