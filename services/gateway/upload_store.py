@@ -66,7 +66,8 @@ class UploadStore:
         with _locked(parts) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # nobody makes a folder while another looks for dead ones
             for left in parts.iterdir():
-                with _locked(left) as theirs, contextlib.suppress(BlockingIOError):
+                # Somebody lives there, or is removing it just now at its own end.
+                with contextlib.suppress(BlockingIOError, FileNotFoundError), _locked(left) as theirs:
                     fcntl.flock(theirs, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     _log.warning("removing unfinished uploads", files=len(list(left.iterdir())))
                     shutil.rmtree(left)

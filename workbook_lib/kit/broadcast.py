@@ -87,6 +87,7 @@ class Broadcast:
                     while True:
                         if (message := await subscription.get_message(timeout=_WAIT_SECONDS)) is not None:
                             self._take(message["data"])
+                            await asyncio.sleep(0)  # who hears it has its turn: a burst may be long
             except (RedisError, OSError) as error:
                 if not told:  # once an outage, not at each try
                     _log.warning("broadcast not heard", channel=self._channel, cause=repr(error))
