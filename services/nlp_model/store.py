@@ -30,7 +30,8 @@ class VectorStore:
         if not file.exists():
             index = Index(ndim=width, metric="cos", dtype="f32")
             rows = vectors()
-            index.add(np.arange(len(rows)), rows)
+            # By several threads the graph is another each time, and now and then misses a near one.
+            index.add(np.arange(len(rows)), rows, threads=1)
             file.parent.mkdir(parents=True, exist_ok=True)
             own = file.with_suffix(f".{os.getpid()}")
             index.save(str(own))

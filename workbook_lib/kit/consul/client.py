@@ -291,10 +291,11 @@ class Consul:
         timeout_seconds: float | None = None,
     ) -> httpx2.Response:
         limit = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        client = self._connected()  # the first one imports, which is no time of Consul's
         try:
             # httpx limits each read of an answer; one that trickles in would never end.
             async with asyncio.timeout(limit):
-                answer = await self._connected().request(
+                answer = await client.request(
                     method, path, params=params, json=json, content=content, timeout=limit
                 )
         except (httpx2.TimeoutException, TimeoutError) as error:
