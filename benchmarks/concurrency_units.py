@@ -29,7 +29,7 @@ from benchmarks.figures import add_options, publish
 TASKS = 100_000
 THREADS = 2_000
 GOROUTINES = 100_000
-MEASURE_SECONDS = 15.0
+MEASURE_SECONDS = 60.0
 GO_BUILD_SECONDS = 120.0
 
 GO_PROGRAM = """package main

@@ -45,6 +45,7 @@ class Client(asyncio.Protocol):
         self._request, self._until, self._latencies = plan.request, until, latencies
         self._parser = httptools.HttpResponseParser(self)
         self.failures = 0
+        self._ended = False
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -67,11 +68,12 @@ class Client(asyncio.Protocol):
         if now < self._until:
             self._send()
         else:
+            self._ended = True
             self._transport.close()
 
     def connection_lost(self, _error: Exception | None) -> None:
         """End; a connection that the server has ended counts as a failure."""
-        if time.perf_counter() < self._until:
+        if not self._ended:
             self.failures += 1
         if not self.done.done():
             self.done.set_result(None)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,8 +26,9 @@ import psutil
 from packaging.requirements import Requirement
 
 from benchmarks.figures import add_options, publish
+from workbook_lib.lab.ports import PortAllocator, PortRequest
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 BUILD_SECONDS = 120.0
 PROJECT = "microservices-workbook"
 
@@ -123,22 +123,22 @@ def _timed(command: list[str]) -> float:
 @contextmanager
 def _started(command: list[str]) -> Iterator[tuple[float, float]]:
     """Run a service on a free port; give the seconds to its first answer, and its resident memory in MB."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    reserved = PortAllocator().reserve(PortRequest("service"))
+    reserved.hand_over()
     ours = ("OTEL_", "CONSUL_", "WELCOME_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     began = time.perf_counter()
     process = subprocess.Popen(
-        [*command, str(port)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*command, str(reserved.port)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        _first_answer(process, f"http://127.0.0.1:{port}/hello", began + START_SECONDS)
+        _first_answer(process, f"http://127.0.0.1:{reserved.port}/hello", began + START_SECONDS)
         start = time.perf_counter() - began
         yield start, psutil.Process(process.pid).memory_info().rss / 1e6
     finally:
         process.kill()
         process.wait()
+        reserved.release()
 
 
 def _first_answer(process: subprocess.Popen[bytes], url: str, deadline: float) -> None:

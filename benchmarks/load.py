@@ -88,7 +88,7 @@ def _end(process: subprocess.Popen[str]) -> None:
         if process.stdin is not None:
             process.stdin.close()
     try:
-        process.wait(timeout=2)
+        process.wait(timeout=10)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ from subprocess import Popen
 
 import psutil
 
+from workbook_lib.lab.ports import PortAllocator, PortRequest
 from workbook_lib.lab.provision.progress import guarded, tail
 
 __all__ = ["Served", "all_served", "python", "served"]
@@ -65,13 +65,15 @@ def served(command: Sequence[str], path: str = "/", env: Mapping[str, str] | Non
     It is ready when `path` answers with anything below 500. Raises RuntimeError with the end of what it
     printed when it ends or isn't ready in time.
     """
-    port = _free_port()
-    argv = [part.replace("{port}", str(port)) for part in command]
+    reserved = PortAllocator().reserve(PortRequest("server"))
+    argv = [part.replace("{port}", str(reserved.port)) for part in command]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
+    with ExitStack() as ending:
+        ending.callback(reserved.release)
+        log = Path(ending.enter_context(tempfile.TemporaryDirectory())) / "log"
+        reserved.hand_over()
         with guarded(argv, log, env=environment | dict(env or {})) as process:
-            url = f"http://127.0.0.1:{port}"
+            url = f"http://127.0.0.1:{reserved.port}"
             _wait_until_ready(process, url + path, log)
             yield Served(url, log, psutil.Process(process.pid))
 
@@ -87,13 +89,6 @@ def all_served(
 def python(module: str, *arguments: str) -> list[str]:
     """The command of a module of ours."""
     return [sys.executable, "-m", module, *arguments]
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 def _wait_until_ready(process: Popen[bytes], url: str, log: Path) -> None:

@@ -23,7 +23,7 @@ __all__ = ["Process", "ProcessError", "Supervisor"]
 
 ANSWER_SECONDS = 5.0  # an answer takes milliseconds; beyond this the supervisor is broken
 POLL_SECONDS = 0.02
-KILL_SECONDS = 2.0
+KILL_SECONDS = 10.0  # an end takes milliseconds; a busy machine tells of it when it can
 PREPARE_SECONDS = 20.0  # as long as a busy machine needs for the imports; services start without it as well
 TERMINATE = signal.SIGTERM
 

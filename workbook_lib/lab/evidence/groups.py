@@ -12,13 +12,21 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
 
 from workbook_lib.lab.evidence.kafka import RETRY_SECONDS, TIMEOUT_SECONDS, commits, observing, partitions
 from workbook_lib.lab.evidence.polling import EvidenceError, within
 from workbook_lib.lab.evidence.prometheus import Series
 
 __all__ = ["Group", "GroupSample", "GroupWatch", "Member", "group_members"]
+
+NOT_YET = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,17 +185,19 @@ class GroupWatch:
 
 
 async def _described(admin: AIOKafkaAdminClient, name: str) -> Group:
-    """The group of this name. A new Kafka has no coordinator at first; the caller bounds the wait.
+    """The group of this name. A new Kafka has no coordinator at first, or one that isn't ready to be it yet.
+
+    The caller bounds the wait.
 
     One a request: aiokafka 0.14 misreads an answer (DescribeGroups, version 3) that holds several.
     """
     while True:
-        try:
+        with suppress(*NOT_YET):
             answers: list[Any] = await admin.describe_consumer_groups([name])
-        except GroupCoordinatorNotAvailableError:
-            await asyncio.sleep(RETRY_SECONDS)
-            continue
-        return _group(answers[0].groups[0])
+            group = answers[0].groups[0]
+            if for_code(group[0]) not in NOT_YET:
+                return _group(group)
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 def _group(raw: tuple[int, str, str, str, str, list[tuple[str, str, str, bytes, bytes]]]) -> Group:

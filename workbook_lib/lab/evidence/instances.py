@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from workbook_lib.kit.consul import Consul
+from workbook_lib.lab.evidence.registry import CONSUL_SECONDS
 
 __all__ = ["InstanceSample", "InstanceWatch"]
 
@@ -36,7 +37,7 @@ class InstanceWatch:
         self.service = service
         self.marks: dict[str, datetime] = {}
         """Moments to be shown beside the samples, by name."""
-        self._consul = Consul(consul_url)
+        self._consul = Consul(consul_url, timeout_seconds=CONSUL_SECONDS)
         self._samples: list[InstanceSample] = []
         self._task: asyncio.Task[None] | None = None
 

@@ -17,7 +17,7 @@ from workbook_lib.lab.evidence.polling import EvidenceError, within
 
 __all__ = ["PartitionLag", "group_lag", "topic_offsets"]
 
-TIMEOUT_SECONDS: Final = 5.0
+TIMEOUT_SECONDS: Final = 10.0
 RETRY_SECONDS: Final = 0.1
 
 

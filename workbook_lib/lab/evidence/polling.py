@@ -44,7 +44,8 @@ async def eventually(
     deadline = time.monotonic() + timeout_seconds
     last = "it was never called"
     cause: Exception | None = None
-    while (left := deadline - time.monotonic()) > 0:
+    left = timeout_seconds  # asked at least once, however late this goes on
+    while left > 0:
         try:
             answer = check()
             value: T = await asyncio.wait_for(answer, left) if inspect.isawaitable(answer) else answer
@@ -55,6 +56,7 @@ async def eventually(
                 return value
             cause, last = None, f"the last value was {value!r}"
         await asyncio.sleep(max(0.0, min(interval_seconds, deadline - time.monotonic())))
+        left = deadline - time.monotonic()
     name = getattr(check, "__qualname__", repr(check))
     raise EvidenceTimeout(f"{name} did not come true within {timeout_seconds:g} s; {last}") from cause
 

@@ -8,6 +8,7 @@ from workbook_lib.lab.evidence.polling import EvidenceError
 __all__ = ["dns_instances", "healthy_instances"]
 
 TIMEOUT_SECONDS = 2.0
+CONSUL_SECONDS = 10.0  # who only looks can wait longer than a service
 
 
 async def healthy_instances(consul_url: str, service: str) -> list[Instance]:
@@ -15,7 +16,7 @@ async def healthy_instances(consul_url: str, service: str) -> list[Instance]:
 
     Raises ConsulError when Consul doesn't answer.
     """
-    async with Consul(consul_url) as consul:
+    async with Consul(consul_url, timeout_seconds=CONSUL_SECONDS) as consul:
         return (await consul.health(service, passing=True, consistent=True)).value
 
 

@@ -125,7 +125,9 @@ class Proxy:
         if not self._service or "CONSUL_HTTP_ADDR" not in environment:
             return
         async with Consul(
-            environment["CONSUL_HTTP_ADDR"], token=environment.get("CONSUL_HTTP_TOKEN")
+            environment["CONSUL_HTTP_ADDR"],
+            token=environment.get("CONSUL_HTTP_TOKEN"),
+            timeout_seconds=ANSWER_SECONDS,
         ) as consul:
             for instance in await consul.catalog(self._service):
                 if self._is_mine(instance):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from workbook_lib.lab.ports import PortAllocator, PortRequest
 from workbook_lib.lab.provision.model import Report
 from workbook_lib.lab.provision.progress import Heartbeat, StepFailed, guarded, run_step, tail
 
@@ -97,17 +99,18 @@ def train(folder: Path, java: Path, jars: list[str], report: Report) -> str:
     """
     work = folder / "training"
     shutil.copytree(folder / "template", work / "storage")
-    broker, controller = _free_ports()
-    properties = work / "server.properties"
-    properties.write_text(_PROPERTIES.format(broker=broker, controller=controller, storage=work / "storage"))
+    properties, log = work / "server.properties", folder / "training.log"
     heartbeat = Heartbeat("Kafka: a run to train its ahead-of-time cache (about 15 seconds, once)", report)
     heartbeat.beat()
     command = java_command(folder, java, jars, train_into=folder / "kafka.aot")
-    log = folder / "training.log"
-    with guarded([*command, str(properties)], log) as process:
-        _traffic(f"127.0.0.1:{broker}", work / "traffic.log", log, heartbeat)
-        process.terminate()
-        _await_end(process, heartbeat)
+    with _free_ports() as (broker, controller):
+        properties.write_text(
+            _PROPERTIES.format(broker=broker, controller=controller, storage=work / "storage")
+        )
+        with guarded([*command, str(properties)], log) as process:
+            _traffic(f"127.0.0.1:{broker}", work / "traffic.log", log, heartbeat)
+            process.terminate()
+            _await_end(process, heartbeat)
     shutil.rmtree(work)
     if not (folder / "kafka.aot").exists():
         return f"Java wrote none: {tail(log.read_text(errors='replace'), lines=1)}"
@@ -137,8 +140,14 @@ def _await_end(process: subprocess.Popen[bytes], heartbeat: Heartbeat) -> None:
     raise StepFailed(f"Kafka's training run took longer than {_TRAIN_TIMEOUT_SECONDS:.0f} s", "")
 
 
-def _free_ports() -> list[int]:
-    with socket.socket() as first, socket.socket() as second:
-        for free in (first, second):
-            free.bind(("127.0.0.1", 0))
-        return [first.getsockname()[1], second.getsockname()[1]]
+@contextmanager
+def _free_ports() -> Iterator[list[int]]:
+    """Two that no chapter takes meanwhile, and that the system gives to nobody who asks for any port."""
+    held = PortAllocator().reserve_all([PortRequest("broker"), PortRequest("controller")]).values()
+    try:
+        for each in held:
+            each.hand_over()
+        yield [each.port for each in held]
+    finally:
+        for each in held:
+            each.release()
