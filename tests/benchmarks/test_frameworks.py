@@ -50,8 +50,9 @@ def test_one_row_a_contender_with_throughput_latency_and_memory():
         assert row["per_second"] > 10
         assert 0 < row["p50_ms"] <= row["p99_ms"]
         assert row["memory_mb"] > 5
-    # The ceiling is above what stands on it.
-    assert rows[0]["per_second"] > rows[2]["per_second"]
+    # The ceiling is above what stands on it: by processor time, of which others on the machine take none.
+    bare, fastapi = (rows[number]["server_cores"] / rows[number]["per_second"] for number in (0, 2))
+    assert bare < fastapi
     assert printed["notes"][0].startswith("load from")
     assert printed["notes"][1].startswith("Gin is left out")
 

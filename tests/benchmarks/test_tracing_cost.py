@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 
 pytestmark = pytest.mark.alone
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,14 +87,15 @@ def workbook(tmp_path: Path) -> Workbook:
 
 
 @pytest.fixture
-def wait_until() -> Callable[..., None]:
-    """Looks at a condition until it holds; fails when it doesn't within a bound."""
+def wait_until() -> Callable[..., Any]:
+    """Looks at a condition until it holds, and returns its value; fails when it doesn't within a bound."""
 
-    def wait(condition: Callable[[], object], timeout_seconds: float = 10) -> None:
+    def wait(condition: Callable[[], object], timeout_seconds: float = 60) -> object:
         deadline = time.monotonic() + timeout_seconds
         pause = threading.Event()
-        while not condition():
+        while not (value := condition()):
             assert time.monotonic() < deadline, f"not within {timeout_seconds} s"
             pause.wait(0.02)
+        return value
 
     return wait

@@ -132,8 +132,8 @@ def _started_as_the_page_says(elsewhere, folder):
     block = next(each for each in blocks("sh") if "--host=10.0.0.7" in each)
     variables = re.findall(r"^export (\w+)=", block, re.MULTILINE)
     line = block.splitlines()[-1].replace("10.0.0.7", MACHINE)
-    for port in ("8000", "9000"):
-        with socket.create_server((MACHINE, 0)) as free:
+    with socket.create_server((MACHINE, 0)) as http, socket.create_server((MACHINE, 0)) as grpc:
+        for port, free in (("8000", http), ("9000", grpc)):
             line = line.replace(f"port={port}", f"port={free.getsockname()[1]}")
     command = shlex.split(line)
     assert command[0] == "python"

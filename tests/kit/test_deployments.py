@@ -15,7 +15,7 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture
 async def consul(consul_url: str) -> AsyncIterator[Consul]:
-    async with Consul(consul_url) as consul:
+    async with Consul(consul_url, timeout_seconds=10) as consul:
         yield consul
 
 
@@ -40,7 +40,7 @@ async def register(consul: Consul, service: str, deployment: str, environment: s
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - only Consul knows when
             await asyncio.sleep(0.01)
 
@@ -106,7 +106,7 @@ async def test_without_the_key_nothing_is_live(consul, service, live):
 async def test_starting_without_consul_takes_a_bounded_time_and_goes_on(service):
     async with Consul("127.0.0.1:1") as nowhere:
         live = LiveInstances(nowhere, service, "prod", start_timeout_seconds=0.1)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             await live.start()
         with pytest.raises(NoInstances):
             live.next()

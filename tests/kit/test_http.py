@@ -49,8 +49,8 @@ async def server(answer: Answer):
 
 
 @asynccontextmanager
-async def started(source, **options):
-    client = HttpClient(source, **options)
+async def started(source, *, timeout_seconds=20, **options):
+    client = HttpClient(source, timeout_seconds=timeout_seconds, **options)
     await client.start()
     try:
         yield client
@@ -106,9 +106,7 @@ async def test_no_answer_in_time_is_a_deadline_exceeded():
 
 
 async def test_nobody_listening_is_unavailable():
-    async with server(echo) as url:
-        pass
-    async with started(url) as client:
+    async with started("http://127.0.0.1:1") as client:
         with pytest.raises(errors.Unavailable, match="GET http"):
             await client.get("/")
 

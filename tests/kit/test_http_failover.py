@@ -81,15 +81,15 @@ async def test_without_retries_a_failure_is_the_callers():
 
 async def test_the_whole_call_with_its_retries_ends_with_its_time():
     first = Answers(hangs=True)
-    async with asyncio.timeout(5):
-        with pytest.raises(errors.DeadlineExceeded, match=r"no answer in 0\.3 s"):
-            await called(first, retries=5, timeout_seconds=0.3)
+    async with asyncio.timeout(15):
+        with pytest.raises(errors.DeadlineExceeded, match="no answer in 2 s"):
+            await called(first, retries=5, timeout_seconds=2)
     assert first.arrived == 1
 
 
 async def test_an_instance_that_hangs_is_left_when_its_breakers_time_is_over():
-    breakers = Breakers(BreakerSettings(timeout_seconds=0.2))
-    assert await called(Answers(hangs=True), retries=1, timeout_seconds=5, breakers=breakers) == (1, 1)
+    breakers = Breakers(BreakerSettings(timeout_seconds=2))
+    assert await called(Answers(hangs=True), retries=1, breakers=breakers) == (1, 1)
 
 
 async def test_a_redirect_is_an_answer_like_any_other():

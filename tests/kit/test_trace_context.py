@@ -99,7 +99,7 @@ async def test_over_kafka(kafka_bootstrap: str, spans) -> None:
 
 async def test_past_redis(redis_url: str, redis, namespace: str, spans) -> None:
     """Its protocol has no place for a context: the command's span has it, and the caller's goes on."""
-    cache = Cache(redis_url, namespace=namespace)
+    cache = Cache(redis_url, namespace=namespace, timeout_seconds=10)
     await cache.start()
     for sent in CASES:
         spans.clear()

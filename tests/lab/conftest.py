@@ -1,5 +1,6 @@
 """What the lab's tests share: finding processes by the mark that they inherit, and waiting with a bound."""
 
+import contextlib
 import threading
 import time
 import uuid
@@ -41,7 +42,8 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Marked]:
     monkeypatch.setenv(MARK, mark.value)
     yield mark
     for process in mark.processes():
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it was just ending
+            process.kill()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from workbook_lib.kit.consul import Consul
 from workbook_lib.lab import Lab
 from workbook_lib.lab.crowd import crowd
+from workbook_lib.lab.evidence import eventually
 
 pytestmark = [pytest.mark.server, pytest.mark.alone]
 
@@ -21,7 +22,7 @@ async def test_each_of_twenty_killed_instances_leaves_within_an_interval_and_a_t
         assert seconds.keys() == instances.pids.keys()
         assert max(seconds.values()) <= instances.longest_seconds
         assert max(seconds.values()) - min(seconds.values()) > 0.3  # spread over the interval: not by a timer
-        assert not any(psutil.pid_exists(pid) for pid in instances.pids.values())
+        await eventually(lambda: not any(psutil.pid_exists(pid) for pid in instances.pids.values()))
         async with Consul(lab["consul"].url) as consul:
             assert await consul.catalog("crowd") == []
         parent = lab["crowd"].pid

@@ -2,12 +2,14 @@
 
 import socket
 from collections import namedtuple
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from workbook_lib.lab import doctor
 from workbook_lib.lab.doctor import WELL_KNOWN_PORTS, Finding, examine
+from workbook_lib.lab.ports import PortAllocator, PortRequest
 from workbook_lib.lab.provision.catalogue import CATALOGUE, SERVERS
 
 
@@ -20,6 +22,16 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("WORKBOOK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """Listens on a port that no other test takes when it is closed."""
+    kept = PortAllocator().reserve(PortRequest("http"))
+    kept.hand_over()
+    with socket.create_server(("127.0.0.1", kept.port)) as listener:
+        yield listener
+    kept.release()
 
 
 def finding(topic: str) -> Finding:
@@ -91,8 +103,10 @@ def test_a_program_on_path_is_told_with_its_version(tmp_path: Path) -> None:
     assert finding("Redis") == Finding("Redis", "ok", f"7.2.4, {program}")
 
 
-def test_an_endpoint_is_asked_for_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def test_an_endpoint_is_asked_for_a_connection(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", address)
         monkeypatch.setenv("REDIS_URL", f"redis://{address}/0")
@@ -105,7 +119,7 @@ def test_an_endpoint_is_asked_for_a_connection(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_readers_own_cluster_is_asked_where_its_kubeconfig_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    listener: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "my clusters.yaml"
     monkeypatch.setenv("WORKBOOK_KUBECONFIG", str(file))
@@ -115,7 +129,7 @@ def test_a_readers_own_cluster_is_asked_where_its_kubeconfig_says(
     for content in ("{}", "current-context: a\ncontexts: []", "[", "just words"):
         file.write_text(content)
         assert finding("Kubernetes").advice == "correct or unset WORKBOOK_KUBECONFIG"
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listener:
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         clusters = (
             f"[{{name: other, cluster: {{server: 'https://x'}}}}, {{name: c, cluster: {{server: '{url}'}}}}]"
@@ -145,8 +159,8 @@ def test_half_of_jaegers_addresses_is_a_warning_once_jaeger_is_there(
     assert jaeger.found.endswith("only OTEL_EXPORTER_OTLP_ENDPOINT is set")
 
 
-def test_a_taken_port_names_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+def test_a_taken_port_names_its_owner(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    with listener:
         number = listener.getsockname()[1]
         monkeypatch.setattr(doctor, "WELL_KNOWN_PORTS", {number: "Kafka"})
         taken = finding(f"port {number}")

@@ -13,6 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from workbook_lib.lab import Lab, LabError, nginx
+from workbook_lib.lab.evidence import eventually
 from workbook_lib.lab.handle import Handle
 from workbook_lib.lab.traffic import run_load
 
@@ -135,25 +136,30 @@ async def test_it_speaks_http_2(front):
 
 
 async def test_connections_to_the_service_are_kept_between_requests(lab, front, client):
+    workers = await eventually(lambda: _two_workers(front))
     for _ in range(50):
         await client.get("/")
     backends = {_host(lab, name) for name in ("one", "two")}
-    workers = psutil.Process(front.pid).children()
     kept = [
         connection
         for worker in workers
         for connection in worker.net_connections("tcp")
         if connection.raddr and f"{connection.raddr.ip}:{connection.raddr.port}" in backends
     ]
-    assert len(workers) == 2
     assert 1 <= len(kept) <= 8, kept
+
+
+def _two_workers(front):
+    """nginx's workers once those that it had before are gone, which end when they have nothing more to do."""
+    workers = psutil.Process(front.pid).children()
+    return workers if len(workers) == 2 else []
 
 
 async def test_each_request_is_a_json_line_with_its_trace_in_the_log(front, client):
     trace = "5b" * 16
     await client.get("/logged?secret=1", headers={"traceparent": f"00-{trace}-{'cd' * 8}-01"})
-    async with asyncio.timeout(5):
-        async for record in front.follow():
+    async with asyncio.timeout(30):
+        async for record in front.follow(30):
             if record["path"] == "/logged":
                 break
     assert (record["status"], record["method"], record["client"]) == (200, "GET", "127.0.0.1")
@@ -168,8 +174,9 @@ async def test_no_request_fails_while_it_is_reloaded_again_and_again(lab, front)
         run_load(
             front.url,
             concurrency=8,
-            seconds=60,
+            seconds=120,
             max_requests=6_000,
+            timeout_seconds=30,
             ca_file=Path(front.environment["NGINX_CA_FILE"]),
         )
     )
@@ -210,8 +217,9 @@ async def test_a_configuration_that_passes_the_test_but_cant_be_served_is_taken_
         before = (front.folder / "nginx.conf").read_text()
         with pytest.raises(LabError, match="not ready after"):
             await nginx.configure(front, "gateway.conf", gateways="127.0.0.1:1", http=taken.getsockname()[1])
-    assert (front.folder / "nginx.conf").read_text() == before
-    assert (await client.get("/")).status_code == 200
+        assert (front.folder / "nginx.conf").read_text() == before
+        # Before the port is free: nginx tries to bind it for 2.5 s.
+        assert (await client.get("/")).status_code == 200
 
 
 async def test_grpc_passes_through_by_http_2(lab, front):

@@ -28,10 +28,12 @@ def allocator(tmp_path):
 
 
 @pytest.fixture
-def free_port(allocator):
-    reservation = allocator.reserve(PortRequest("http"))
-    reservation.release()
-    return reservation.port
+def free_port():
+    """A port that other tests' labs keep away from; these tests' allocators have a folder of their own."""
+    kept = PortAllocator().reserve(PortRequest("http", udp=True))
+    kept.hand_over()
+    yield kept.port
+    kept.release()
 
 
 def bound(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:

@@ -57,7 +57,7 @@ def test_a_dead_runs_processes_are_ended_with_all_that_they_started(tmp_path, sl
     stranger = sleeper(**{RUN_ID: earlier.run_id + "x"})
     left_by(earlier, dead_owner())
     reaped = RunFolder(tmp_path, "3.2").reaped
-    assert direct.wait(1) == nested.wait(1) == -9
+    assert direct.wait(10) == nested.wait(10) == -9
     assert {f"(pid {direct.pid})", f"(pid {nested.pid})"} == {each[each.index("(") :] for each in reaped}
     assert stranger.poll() is None
 
@@ -83,7 +83,7 @@ def test_a_listed_process_that_hides_its_mark_is_ended_but_not_a_later_one_with_
         if code is None:
             assert process.poll() is None
         else:
-            assert process.wait(1) == code
+            assert process.wait(10) == code
 
 
 def test_another_process_with_the_owners_id_is_not_the_owner(tmp_path, sleeper):
@@ -91,7 +91,7 @@ def test_another_process_with_the_owners_id_is_not_the_owner(tmp_path, sleeper):
     process = sleeper(**{RUN_ID: earlier.run_id})
     left_by(earlier, (os.getpid(), "1"))
     RunFolder(tmp_path, "3.2")
-    assert process.wait(1) == -9
+    assert process.wait(10) == -9
 
 
 def test_only_the_last_few_folders_are_kept_and_broken_ones_are_removed(tmp_path):

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
+from workbook_lib.lab.ports import PortAllocator, PortRequest
+
 _LENGTH = re.compile(rb"content-length: (\d+)")
 
 
@@ -31,12 +33,17 @@ class Reply(NamedTuple):
 
 
 class Live:
-    """One service process and its port."""
+    """One service process and its port; `ports` are the settings that name further ones."""
 
-    def __init__(self, name: str, folder: Path, **environment: str) -> None:
-        self.port = _free_port()
+    def __init__(self, name: str, folder: Path, *ports: str, **environment: str) -> None:
+        wanted = (f"{name}_PORT".upper(), *ports)
+        self.reserved = PortAllocator().reserve_all([PortRequest(setting) for setting in wanted])
+        own = {setting: str(reserved.port) for setting, reserved in self.reserved.items()}
+        self.port = int(own[wanted[0]])
         self._log = folder / f"{name}.log"
-        own = {f"{name}_PORT".upper(): str(self.port), f"{name}_LOG_LEVEL".upper(): "DEBUG"}
+        own[f"{name}_LOG_LEVEL".upper()] = "DEBUG"
+        for reserved in self.reserved.values():
+            reserved.hand_over()
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", f"services.{name}"],
@@ -111,13 +118,6 @@ def _read(connection: socket.socket) -> Reply:
     return Reply(int(head[9:12]), head, body)
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="session")
 def users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """The user service on a database of its own, with neither Consul nor Redis."""
@@ -125,7 +125,7 @@ def users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     live = Live(
         "users",
         folder,
-        USERS_GRPC_PORT=str(_free_port()),
+        "USERS_GRPC_PORT",
         USERS_DATABASE_URL=f"sqlite:///{folder / 'users.db'}",
         USERS_REDIS_URL="redis://127.0.0.1:1/0",
     )
@@ -143,6 +143,7 @@ def gateway(users: Live, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         GATEWAY_REDIS_URL="redis://127.0.0.1:1/0",
         GATEWAY_UPLOAD_FOLDER=str(folder / "uploads"),
         GATEWAY_LOGIN_LIMIT="",
+        GATEWAY_TIMEOUT_SECONDS="30",  # no test is about how soon users answers
     )
     yield from _while_alive(live)
 
@@ -157,4 +158,6 @@ def _while_alive(live: Live) -> Iterator[Live]:
             live.process.wait(20)
         except subprocess.TimeoutExpired:
             live.process.kill()
-            live.process.wait(5)
+            live.process.wait(20)
+        for reserved in live.reserved.values():
+            reserved.release()

@@ -1,17 +1,21 @@
 """Apps in this process, on real SQLite files and real local gRPC servers."""
 
-import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 from pydantic import BaseModel
 
+from services.gateway import access
+from workbook_lib.kit.cache import Cache
 from workbook_lib.kit.discovery import StaticInstances
+from workbook_lib.kit.http import HttpClient
 from workbook_lib.kit.rpc import RpcClient
-from workbook_lib.kit.service import Service
+from workbook_lib.kit.service import Service, health
+from workbook_lib.kit.storage import Database
+from workbook_lib.lab.ports import PortAllocator, PortRequest
 
 Running = Callable[[Service], AbstractAsyncContextManager[httpx2.AsyncClient]]
 
@@ -54,7 +58,7 @@ def recorder() -> Recorder:
 
 @asynccontextmanager
 async def _rpc_client(stub_type, port) -> AsyncIterator[RpcClient]:
-    client = RpcClient(StaticInstances.at(f"127.0.0.1:{port}"), stub_type, timeout_seconds=5)
+    client = RpcClient(StaticInstances.at(f"127.0.0.1:{port}"), stub_type, timeout_seconds=30)
     await client.start()
     yield client
     await client.stop()
@@ -66,17 +70,38 @@ def rpc_client():
     return _rpc_client
 
 
-@pytest.fixture
-def free_port() -> Callable[[], int]:
-    """A port that nobody listens on, another each time."""
+@contextmanager
+def free_ports() -> Iterator[Callable[[], int]]:
+    """Gives ports that nobody listens on, and that are given to nobody else while this is open."""
+    allocator, held = PortAllocator(), []
 
     def take() -> int:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port: int = listener.getsockname()[1]
-            return port
+        held.append(allocator.reserve(PortRequest("test")))
+        held[-1].hand_over()
+        port: int = held[-1].port
+        return port
 
-    return take
+    yield take
+    for reservation in held:
+        reservation.release()
+
+
+@pytest.fixture
+def free_port() -> Iterator[Callable[[], int]]:
+    """A port that nobody listens on, another each time."""
+    with free_ports() as take:
+        yield take
+
+
+@pytest.fixture
+def patience(monkeypatch) -> None:
+    """For tests that aren't about deadlines: a busy machine may miss those that services have."""
+    for client in (Cache, HttpClient, RpcClient):
+        monkeypatch.setitem(client.__init__.__kwdefaults__, "timeout_seconds", 30.0)
+    monkeypatch.setitem(Database.__init__.__kwdefaults__, "start_timeout_seconds", 30.0)
+    monkeypatch.setattr(access, "_LIMIT_SECONDS", 30.0)
+    monkeypatch.setattr(health, "_CHECK_SECONDS", 30.0)
+    monkeypatch.setenv("GATEWAY_TIMEOUT_SECONDS", "30")
 
 
 @pytest.fixture

@@ -41,8 +41,9 @@ def test_the_entry_point_only_starts_the_service(name):
 async def test_a_stopped_report_service_has_built_every_report_that_it_accepted(tmp_path):
     folder = tmp_path / "reports"
     async with Lab("reports-test", root=tmp_path) as lab:
-        await lab.start("reports", env={"REPORTS_FOLDER": str(folder), "REPORTS_ROWS": "5000"})
+        env = {"REPORTS_FOLDER": str(folder), "REPORTS_ROWS": "5000", "REPORTS_STOP_GRACE_SECONDS": "100"}
+        await lab.start("reports", env=env)
         async with httpx2.AsyncClient(base_url=lab["reports"].url, trust_env=False) as client:
             accepted = [(await client.post("/reports")).json()["id"] for _ in range(8)]
-        await lab["reports"].stop()
+        await lab["reports"].stop(grace_seconds=120)  # their 170 writes to the disk may take a while
     assert {path.name for path in folder.iterdir()} == {f"{report_id}.csv" for report_id in accepted}

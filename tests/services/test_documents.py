@@ -172,7 +172,7 @@ def check(fuzzed: Fuzzed, document: dict) -> None:
 # Hypothesis minds that `random` is used while it draws: the services in this process take trace ids from it.
 @pytest.mark.filterwarnings("ignore:Do not use the .random. module")
 @pytest.mark.server
-@pytest.mark.usefixtures("silent_kafka")
+@pytest.mark.usefixtures("silent_kafka", "patience")
 @pytest.mark.parametrize("name", APPS)
 def test_a_service_answers_as_its_document_says(name, tmp_path, redis_url, request, monkeypatch):
     if name == "atomic_orders":

@@ -25,6 +25,14 @@ SERVICES = ("inventory", "payments", "orders", "users", "audit_log", "gateway")
 STOCK = Path(__file__).resolve().parents[2] / "data" / "stock.json"
 TOPICS = (topics.ORDER_EVENTS, topics.STOCK_EVENTS, topics.PAYMENT_EVENTS, topics.USER_EVENTS)
 SERVERS = ("consul", "kafka", "redis", "jaeger")
+# The tests aren't about deadlines, which a busy machine may miss; nor about checks that do.
+PATIENT = {
+    "GATEWAY_TIMEOUT_SECONDS": "30",
+    "USERS_ORDER_TIMEOUT_SECONDS": "30",
+    "ORDERS_RESERVE_TIMEOUT_SECONDS": "30",
+    "ORDERS_CHARGE_TIMEOUT_SECONDS": "30",
+    "CHECK_INTERVAL_SECONDS": "600",
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +40,7 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
     lab = Lab("system-test", root=tmp_path_factory.mktemp("system"))
 
     async def start() -> None:
-        await lab.start(*SERVERS, *SERVICES)
+        await lab.start(*SERVERS, *SERVICES, env=PATIENT)
 
     asyncio.run(start())
     yield lab
@@ -101,7 +109,7 @@ async def _ended(edge, answer):
 
     if answer.is_error:
         return {"status": "CANCELLED", "error": answer.json()}
-    return await eventually(there, timeout_seconds=30)
+    return await eventually(there, timeout_seconds=60)
 
 
 @pytest.mark.parametrize("way", ["ORCHESTRATION", "CHOREOGRAPHY", "TCC"])
@@ -129,14 +137,14 @@ async def test_whatever_was_ordered_the_databases_and_topics_do_not_contradict_e
         assert history.holds, history.findings
         return history
 
-    assert (await eventually(at_rest, timeout_seconds=20)).orders["CONFIRMED"] >= 3
+    assert (await eventually(at_rest, timeout_seconds=60)).orders["CONFIRMED"] >= 3
 
 
 async def test_one_trace_holds_the_way_from_the_gateway_to_the_audit_log(lab, edge):
     placed = await edge.post("/users/user123/orders", json={"sku": "webcam", "quantity": 1})
     entry = await _entry_of(lab, placed.json()["order_id"])
     trace = await Jaeger(lab["jaeger"].url).trace(
-        entry["trace_id"], until=lambda trace: len(set(trace.services)) >= 5, timeout_seconds=20
+        entry["trace_id"], until=lambda trace: len(set(trace.services)) >= 5, timeout_seconds=60
     )
     assert set(trace.services) == {
         "gateway",

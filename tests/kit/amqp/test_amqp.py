@@ -72,12 +72,15 @@ async def test_what_was_confirmed_before_there_was_a_consumer_is_handled(amqp_ur
 
 
 async def test_no_more_than_the_prefetch_is_under_way(amqp_url, publisher, queue):
-    now, most, done = 0, 0, 0
+    now, most, done, full = 0, 0, 0, asyncio.Event()
 
     async def handle(_):
         nonlocal now, most, done
         now += 1
         most = max(most, now)
+        if now == 4:
+            full.set()
+        await full.wait()  # they need not arrive together
         await asyncio.sleep(0.01)
         now, done = now - 1, done + 1
 
@@ -128,7 +131,10 @@ async def test_a_message_that_kills_its_consumer_every_time_is_parked_too(amqp_u
         doomed = AmqpConsumer(amqp_url, queue, die)
         await doomed.start()
         worker = asyncio.create_task(doomed.run())
-        await eventually(lambda times=times: len(taken) == times)
+        # What it was tried as before is acknowledged: that would come again, too.
+        await eventually(
+            lambda times=times, doomed=doomed: (len(taken), len(doomed._under_way)) == (times, 1)
+        )
         await doomed.stop()  # the connection is gone before the message is acknowledged, as in a crash
         worker.cancel()
         await asyncio.wait([worker])

@@ -79,7 +79,7 @@ async def test_a_status_that_httpx_or_the_kit_raises_speaks_of_the_server_or_doe
     status, state, site, http
 ):
     site.status = status
-    client = HttpClient(site.url)
+    client = HttpClient(site.url, timeout_seconds=30)
     await client.start()
 
     async def raw() -> None:
@@ -130,12 +130,14 @@ async def test_a_status_of_grpc_speaks_of_the_server_or_does_not(kind, state):
 
 
 async def test_a_grpc_call_that_is_given_up_ends_on_the_server_too():
-    echo = Echo()
+    echo, clock = Echo(), ManualClock()
     async with serving(echo) as server, grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:
-        stub, breaker = EchoStub(channel), Breaker("echo", SOON)
-        await stub.call(b"connected")
+        stub, breaker = EchoStub(channel), Breaker("echo", SOON, clock=clock)
+        hanging = asyncio.create_task(breaker.call(stub.call, b"sleep 60"))
+        await echo.started.wait()
+        await clock.advance(1)
         with pytest.raises(errors.DeadlineExceeded):
-            await breaker.call(stub.call, b"sleep 60")
+            await hanging
         await eventually(lambda: echo.cancelled)
         with pytest.raises(BreakerOpen):
             await breaker.call(stub.call, b"hello")

@@ -96,7 +96,7 @@ async def test_an_answer_that_consul_never_gives_is_a_consul_error(garbage: byte
 
 @pytest.mark.parametrize("ask", ["statuses", "catalog", "kv_get", "kv_list"])
 async def test_so_it_is_whatever_was_asked(ask: str) -> None:
-    async with Impostor(answer([7])).listening() as address, Consul(address) as consul:
+    async with Impostor(answer([7])).listening() as address, Consul(address, timeout_seconds=20) as consul:
         with pytest.raises(ConsulError, match="not understood"):
             await getattr(consul, ask)("shop")
 
@@ -107,7 +107,7 @@ async def test_an_answer_that_trickles_in_ends_with_the_clients_timeout() -> Non
         started = time.monotonic()
         with pytest.raises(ConsulError, match=r"no answer .* in 0\.3 s"):
             await consul.health("shop")
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
@@ -116,8 +116,8 @@ async def test_a_subscriber_outlives_it_keeps_what_it_knows_and_believes_the_nex
 ) -> None:
     other = [{**GOOD[0], "Service": {**GOOD[0]["Service"], "ID": "shop-2"}}]  # type: ignore[dict-item]
     impostor = Impostor(answer(), garbage, answer(other, 9))
-    async with impostor.listening() as address, Consul(address) as consul:
-        subscriber = Subscriber(consul, "shop")
+    async with impostor.listening() as address, Consul(address, timeout_seconds=20) as consul:
+        subscriber = Subscriber(consul, "shop", start_timeout_seconds=20)
         await subscriber.start()
         assert [each.id for each in subscriber.instances] == ["shop-1"]
         async with asyncio.timeout(20):

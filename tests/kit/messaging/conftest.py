@@ -15,7 +15,7 @@ from workbook_lib.kit.storage import Database
 
 @pytest.fixture
 async def producer(kafka_bootstrap: str) -> AsyncIterator[Producer]:
-    producer = Producer(kafka_bootstrap, client_id="test")
+    producer = Producer(kafka_bootstrap, client_id="test", start_timeout_seconds=30, stop_timeout_seconds=30)
     await producer.start()
     yield producer
     await producer.stop()
@@ -24,7 +24,7 @@ async def producer(kafka_bootstrap: str) -> AsyncIterator[Producer]:
 @pytest.fixture
 async def topic(kafka_bootstrap: str) -> str:
     name = f"topic-{uuid.uuid4().hex[:8]}"
-    await ensure_topics(kafka_bootstrap, {name: 3})
+    await ensure_topics(kafka_bootstrap, {name: 3}, 30)
     return name
 
 
@@ -48,7 +48,7 @@ class Received:
         return [message.value for message in self.messages]
 
     async def count(self, count: int) -> list[Message]:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while len(self.messages) < count:
                 self._more.clear()
                 await self._more.wait()

@@ -94,7 +94,8 @@ async def send(bootstrap: str, topic: str, folder: Path, name: str) -> None:
         numbers = [Number(key=key, n=n + step) for step in range(1, 101) for key in KEYS]
         n += 100
         outcomes = await producer.send_many(
-            [Outgoing(topic, number.key, number.model_dump_json().encode()) for number in numbers]
+            [Outgoing(topic, number.key, number.model_dump_json().encode()) for number in numbers],
+            timeout_seconds=60,  # what is late has no position, though it arrives
         )
         arrived = zip(numbers, outcomes, strict=True)
         acknowledged(folder, [number for number, outcome in arrived if isinstance(outcome, Position)])
@@ -111,7 +112,7 @@ async def apply(bootstrap: str, topic: str, folder: Path, name: str) -> None:
             if await INBOX.first_time(session, event_id_of(message), consumer="apply"):
                 await session.execute(insert(APPLIED).values(key=number.key, n=number.n, by=name))
 
-    consumer = Consumer(bootstrap, [topic], "apply", handle, client_id=name)
+    consumer = Consumer(bootstrap, [topic], "apply", handle, client_id=name, stop_timeout_seconds=20)
     await consumer.start()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

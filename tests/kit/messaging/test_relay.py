@@ -216,7 +216,7 @@ async def test_a_relay_that_stood_still_and_goes_on_changes_no_order_and_loses_n
     )
     async with running(Consumer(kafka_bootstrap, [topic], "relay", received)), relaying(slow):
         await store(database, topic, "u1", *range(15))
-        await asyncio.wait_for(stalled.reached.wait(), 5)
+        await asyncio.wait_for(stalled.reached.wait(), 30)
         async with relaying(other):
             await received.count(15)
             await store(database, topic, "u1", *range(15, 20))

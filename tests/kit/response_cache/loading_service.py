@@ -23,6 +23,7 @@ class LoadingSettings(WithRedis):
     notes: Path = Path("notes")
     seconds: float = 0.5
     lease_seconds: float = 3.0
+    redis_seconds: float = 1.0
     protected: bool = True
 
 
@@ -36,7 +37,11 @@ def build(settings: LoadingSettings) -> Service:
     """The demo."""
     service = Service(settings, title="Loading")
     responses = ResponseCache(
-        Cache(settings.redis_url, namespace=settings.notes.parent.name),
+        Cache(
+            settings.redis_url,
+            namespace=settings.notes.parent.name,
+            timeout_seconds=settings.redis_seconds,
+        ),
         name="demo",
         registry=service.metrics.registry,
         load_seconds=settings.lease_seconds - 0.5,

@@ -13,7 +13,7 @@ from services.contracts.inventory_pb2 import DESCRIPTOR as INVENTORY
 from tests.kit.rpc.conftest import SERVICE, Echo, call, calling, serving
 from workbook_lib.kit import errors
 from workbook_lib.kit.breaker import Breakers, BreakerSettings
-from workbook_lib.kit.discovery import LeastOutstanding, StaticInstances
+from workbook_lib.kit.discovery import LeastOutstanding, StaticInstances, failover
 from workbook_lib.kit.rpc import RpcClient
 from workbook_lib.kit.rpc.elsewhere import may_repeat
 
@@ -51,11 +51,12 @@ def test_the_contract_says_what_may_be_sent_again() -> None:
     assert may_repeat(f"/{INVENTORY.package}.InventoryService/GetStock".encode())
 
 
-async def test_a_call_that_may_be_repeated_goes_to_another_instance(server) -> None:
+async def test_a_call_that_may_be_repeated_goes_to_another_instance(server, monkeypatch) -> None:
+    monkeypatch.setattr(failover, "REST_SECONDS", 600)
     client = client_of(NOWHERE, target(server), retries=1)
     await client.start()
     assert {await call(client, "who") for _ in range(10)} == {"echo"}
-    assert client.failover.retried == 1  # the one that failed is left alone for a second
+    assert client.failover.retried == 1  # the one that failed is left alone
     await client.stop()
 
 
@@ -131,7 +132,8 @@ async def test_a_cancelled_call_ends_at_the_server_and_gives_its_place_back(serv
 
 
 async def test_an_instance_with_an_open_breaker_is_passed_over(server) -> None:
-    breakers = Breakers(BreakerSettings(request_volume_threshold=2, timeout_seconds=None))
+    settings = BreakerSettings(request_volume_threshold=2, timeout_seconds=None, sleep_window_seconds=600)
+    breakers = Breakers(settings)
     client = client_of(NOWHERE, target(server), breakers=breakers)
     await client.start()
     outcomes: Counter[str] = Counter()

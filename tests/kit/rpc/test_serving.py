@@ -36,23 +36,26 @@ async def test_health_serves_until_the_drain_and_the_call_under_way_finishes(ech
             under_way = asyncio.create_task(call(client, "sleep 0.3"))
             await echo.started.wait()
             started = time.monotonic()
-            stopping = asyncio.create_task(server.stop(grace_seconds=5))
+            stopping = asyncio.create_task(server.stop(grace_seconds=60))
             assert (await watch.read()).status == HEALTH.NOT_SERVING
             assert await watch.read() is grpc.aio.EOF
             assert await under_way == "sleep 0.3"
             await stopping
-            assert time.monotonic() - started < 1, "an open watch must not hold up the drain"
+            assert time.monotonic() - started < 20, "an open watch must not hold up the drain"
         with pytest.raises(errors.Unavailable):
             await call(client, "too late")
 
 
 async def test_what_outlasts_the_grace_is_cut_off(echo: Echo) -> None:
-    async with serving(echo) as server, calling(server, timeout_seconds=5) as client:
-        under_way = asyncio.create_task(call(client, "sleep 5"))
+    async with (
+        serving(echo, stop_grace_seconds=60) as server,
+        calling(server, timeout_seconds=60) as client,
+    ):
+        under_way = asyncio.create_task(call(client, "sleep 60"))
         await echo.started.wait()
         started = time.monotonic()
         await server.stop(grace_seconds=0.2)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 20
         with pytest.raises((errors.Unavailable, errors.DependencyFailed)):
             await under_way
 

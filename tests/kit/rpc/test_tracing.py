@@ -53,11 +53,13 @@ async def test_spans_tell_failures_of_the_server_from_refusals(
 async def test_a_call_whose_caller_gives_up_ends_at_the_server_too_and_its_span_says_so(
     server: RpcServer, echo: Echo, spans: InMemorySpanExporter
 ) -> None:
-    async with calling(server, timeout_seconds=5) as client:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await call(client, "sleep 4")
-        async with asyncio.timeout(1):
+    async with calling(server, timeout_seconds=60) as client:
+        given_up = asyncio.create_task(call(client, "sleep 60"))
+        await echo.started.wait()
+        given_up.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await given_up
+        async with asyncio.timeout(20):
             while not echo.cancelled:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     (called,) = (span for span in spans.get_finished_spans() if span.kind is SpanKind.CLIENT)

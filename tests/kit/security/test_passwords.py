@@ -52,18 +52,25 @@ async def test_refusing_an_unknown_user_takes_as_long_as_a_wrong_password() -> N
     seconds: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(9):
         for known in (True, False):
-            started = time.perf_counter()
+            started = time.process_time()  # others on the machine take none of it
             await passwords.verify("wrong", stored if known else None)
-            seconds[known].append(time.perf_counter() - started)
+            seconds[known].append(time.process_time() - started)
     known, unknown = statistics.median(seconds[True]), statistics.median(seconds[False])
     assert 0.5 < unknown / known < 2
 
 
 async def test_the_event_loop_goes_on_while_hashes_are_computed() -> None:
     passwords = Passwords(Cost(memory_kib=32 * 1024, iterations=4), at_once=1)
-    hashing = asyncio.create_task(passwords.hash(PASSWORD))
-    turns = 0
-    while not hashing.done():
-        await asyncio.sleep(0.001)
-        turns += 1
-    assert turns > 5
+
+    async def turns() -> int:
+        hashing = asyncio.create_task(passwords.hash(PASSWORD))
+        turns = 0
+        while not hashing.done():
+            await asyncio.sleep(0.001)
+            turns += 1
+        return turns
+
+    for _ in range(5):  # the machine may hold the loop up once; one that stands still has no turn each time
+        if (had := await turns()) > 5:
+            break
+    assert had > 5

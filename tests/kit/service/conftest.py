@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from workbook_lib.kit import telemetry
+from workbook_lib.lab.ports import PortAllocator, PortRequest
 
 DEMO = Path(__file__).with_name("demo_service.py")
 
@@ -85,10 +85,10 @@ class Process:
 
 @pytest.fixture
 async def process(tmp_path: Path) -> AsyncIterator[Process]:
-    """A demo service process on a free port; ended with the test."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = Process(port, tmp_path / "demo.log")
+    """A demo service process on a port that nobody else gets meanwhile; ended with the test."""
+    reservation = PortAllocator().reserve(PortRequest("demo"))
+    reservation.hand_over()
+    process = Process(reservation.port, tmp_path / "demo.log")
     yield process
     await process.kill()
+    reservation.release()

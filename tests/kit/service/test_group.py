@@ -10,6 +10,8 @@ import httpx2
 import psutil
 import pytest
 
+from workbook_lib.lab.ports import PortAllocator, PortRequest
+
 WAIT_SECONDS = 40.0
 
 
@@ -68,12 +70,12 @@ class Group:
 
 @pytest.fixture
 def free_ports():
-    import socket
-
-    with socket.socket() as one, socket.socket() as two:
-        for each in (one, two):
-            each.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], two.getsockname()[1]
+    held = PortAllocator().reserve_all([PortRequest("one"), PortRequest("two")]).values()
+    for reservation in held:
+        reservation.hand_over()
+    yield tuple(reservation.port for reservation in held)
+    for reservation in held:
+        reservation.release()
 
 
 def test_a_service_that_dies_is_started_again_and_the_group_ends_whole(group):

@@ -30,7 +30,7 @@ def centre(monkeypatch, consul_url, prefix) -> Callable[..., str]:
 
     def put(entries: dict[str, str | bytes], environment: str = "dev") -> str:
         async def store() -> None:
-            async with Consul(consul_url) as consul:
+            async with Consul(consul_url, timeout_seconds=20) as consul:
                 for key, value in entries.items():
                     await consul.kv_put(f"{prefix}/{environment}/{key}", value)
 
@@ -127,7 +127,7 @@ def test_a_prefix_with_nothing_under_it_is_an_error_as_it_may_as_well_be_forbidd
 async def test_it_can_be_read_where_an_event_loop_runs(monkeypatch, consul_url, prefix):
     """In a notebook, for one."""
     monkeypatch.setenv("CONSUL_HTTP_ADDR", consul_url)
-    async with Consul(consul_url) as consul:
+    async with Consul(consul_url, timeout_seconds=20) as consul:
         await consul.kv_put(f"{prefix}/dev/log_level", "ERROR")
     assert load(UsersLike, ["--config-prefix", prefix]).log_level == "ERROR"
 

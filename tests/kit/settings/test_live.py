@@ -31,7 +31,7 @@ INITIAL = Parts.model_validate({"parts.left": 1, "parts.right": 0})
 
 @pytest.fixture
 async def consul(consul_url):
-    async with Consul(consul_url) as client:
+    async with Consul(consul_url, timeout_seconds=20) as client:
         yield client
 
 
@@ -67,7 +67,7 @@ async def test_entries_win_over_the_initial_values_and_their_removal_brings_thes
 
 async def test_what_is_there_at_the_start_is_served_from_the_start(consul, prefix):
     index = await put(consul, prefix, left="0.25", right="0.75")
-    following = LiveSettings(consul, prefix, INITIAL)
+    following = LiveSettings(consul, prefix, INITIAL, start_timeout_seconds=20)
     await following.start()
     assert (shares(following), following.current.revision) == ((0.25, 0.75), index)
     await following.stop()
@@ -78,9 +78,10 @@ async def test_no_reader_sees_half_of_a_change(consul, prefix, live):
     seen, done = set(), asyncio.Event()
 
     async def read() -> None:
+        seen.add(shares(live))
         while not done.is_set():
-            seen.add(shares(live))
             await asyncio.sleep(0)
+            seen.add(shares(live))  # once more when all is done
 
     reader = asyncio.create_task(read())
     for step in range(1, 11):

@@ -1,6 +1,7 @@
 """An instance watch keeps each change of a service's instances, as a real Consul tells of it."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -12,13 +13,18 @@ pytestmark = pytest.mark.server
 
 async def test_coming_falling_sick_and_going_are_three_samples_with_their_times(consul_url: str):
     service = f"watched-{uuid.uuid4().hex[:8]}"
-    sick = HttpCheck(url="http://127.0.0.1:9/health", interval_seconds=1, passing_at_first=True)
-    async with Consul(consul_url) as consul, InstanceWatch(consul_url, service) as watch:
+    well = Registration(id=f"{service}-1", service=service, address="127.0.0.1", port=9)
+    sick = replace(well, check=HttpCheck(url="http://127.0.0.1:9/health", interval_seconds=1))
+    async with (
+        Consul(consul_url, timeout_seconds=20) as consul,
+        InstanceWatch(consul_url, service) as watch,
+    ):
         assert watch.latest.statuses == {}
         registered = watch.mark("registered")
-        await consul.register(
-            Registration(id=f"{service}-1", service=service, address="127.0.0.1", port=9, check=sick)
-        )
+        await consul.register(well)
+        # A check's first moment is random: it could be before the watch has seen it well.
+        await eventually(lambda: watch.latest.passing)
+        await consul.register(sick)
         await eventually(lambda: watch.seconds_to(f"{service}-1", "critical", registered))
         withdrawn = watch.mark("withdrawn")
         assert watch.seconds_to(f"{service}-1", None, withdrawn) is None

@@ -1,6 +1,7 @@
 """A process's log is read by whole lines; the log store is asked in its own language."""
 
 import json
+import uuid
 from types import SimpleNamespace
 
 import httpx2
@@ -10,20 +11,33 @@ from workbook_lib.lab.evidence import EvidenceError, eventually, log_records, lo
 
 
 @pytest.fixture
-async def store(logs_url):
+def trace_id():
+    """Of this test's records alone: all tests have one store."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+async def store(logs_url, trace_id):
     times = ("2026-01-01T00:00:02Z", "2026-01-01T00:00:01Z", "2026-01-01T00:00:03Z")
-    records = [{"time": time, "event": f"e{number}", "trace_id": "abc"} for number, time in enumerate(times)]
+    records = [
+        {"time": time, "event": f"e{number}", "trace_id": trace_id} for number, time in enumerate(times)
+    ]
     body = "".join(f'{{"create":{{}}}}\n{json.dumps(record)}\n' for record in records)
     async with httpx2.AsyncClient() as client:
         push = f"{logs_url}/insert/elasticsearch/_bulk?_time_field=time&_msg_field=event"
         (await client.post(push, content=body)).raise_for_status()
-    await eventually(lambda: logs(logs_url, 'trace_id:="abc"'))
+
+    async def all_there():
+        return len(await logs(logs_url, f'trace_id:="{trace_id}"')) == len(records)
+
+    await eventually(all_there)
     return logs_url
 
 
-async def test_records_come_oldest_first_and_no_more_than_asked_for(store):
-    assert [record["_msg"] for record in await logs(store, 'trace_id:="abc"')] == ["e1", "e0", "e2"]
-    assert [record["_msg"] for record in await logs(store, 'trace_id:="abc"', limit=1)] == ["e2"]
+async def test_records_come_oldest_first_and_no_more_than_asked_for(store, trace_id):
+    query = f'trace_id:="{trace_id}"'
+    assert [record["_msg"] for record in await logs(store, query)] == ["e1", "e0", "e2"]
+    assert [record["_msg"] for record in await logs(store, query, limit=1)] == ["e2"]
     assert await logs(store, 'trace_id:="other"') == []
 
 

@@ -8,20 +8,27 @@ from workbook_lib.kit.consul import Consul, HttpCheck, Registration
 from workbook_lib.lab.evidence import EvidenceError, dns_instances, eventually, healthy_instances
 
 
+async def _has(consul, service, count):
+    """Whether the catalog has so many, well or not: the agent tells it a moment after an answer."""
+    return len(await consul.catalog(service)) == count
+
+
 async def test_only_instances_whose_checks_pass_are_told(consul_url: str):
     service = f"evidence-{uuid.uuid4().hex[:8]}"
     sick = HttpCheck(url="http://127.0.0.1:9/health")
-    async with Consul(consul_url) as consul:
+    async with Consul(consul_url, timeout_seconds=20) as consul:
         await consul.register(
             Registration(id=f"{service}-1", service=service, address="127.0.0.1", port=1001)
         )
         await consul.register(
             Registration(id=f"{service}-2", service=service, address="127.0.0.1", port=1002, check=sick)
         )
+        await eventually(lambda: _has(consul, service, 2))
         found = await healthy_instances(consul_url, service)
         await consul.deregister(f"{service}-1")
         await consul.deregister(f"{service}-2")
         assert [(instance.id, instance.port) for instance in found] == [(f"{service}-1", 1001)]
+        await eventually(lambda: _has(consul, service, 0))
         assert await healthy_instances(consul_url, service) == []
 
 
@@ -30,7 +37,7 @@ async def test_dns_tells_the_same_instances_as_http_and_more_than_three(
 ):
     """Over UDP there would be three."""
     service = f"evidence-{uuid.uuid4().hex[:8]}"
-    async with Consul(consul_url) as consul:
+    async with Consul(consul_url, timeout_seconds=20) as consul:
         for number in range(5):
             await consul.register(
                 Registration(
@@ -41,6 +48,7 @@ async def test_dns_tells_the_same_instances_as_http_and_more_than_three(
         await consul.register(
             Registration(id=f"{service}-9", service=service, address="127.0.0.1", port=1009, check=sick)
         )
+        await eventually(lambda: _has(consul, service, 6))
         by_http = [(each.address, each.port) for each in await healthy_instances(consul_url, service)]
         assert len(by_http) == 5
         assert await eventually(lambda: dns_instances(consul_dns_address, service)) == by_http

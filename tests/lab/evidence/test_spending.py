@@ -9,7 +9,14 @@ import pytest
 
 from workbook_lib.lab.evidence import Spending, eventually, memory_bytes
 
-BURN = "import time\nuntil = time.process_time() + 0.3\nwhile time.process_time() < until: pass\n"
+# Busy until its input ends, so that some of it is left whenever somebody begins to look.
+BURN = """
+import threading
+def burn():
+    while True: pass
+threading.Thread(target=burn, daemon=True).start()
+input()
+"""
 
 WAIT = "while os.getppid() == parent: time.sleep(0.02)\n    os._exit(0)"
 
@@ -38,9 +45,7 @@ def running():
 
 async def test_the_work_since_the_beginning_counts_that_of_children_too(running):
     idle = running("idle", "")
-    busy = running(
-        "busy", f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {BURN!r} + 'input()'])"
-    )
+    busy = running("busy", f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {BURN!r}])")
     spending = Spending(idle, busy)
     assert await eventually(lambda: _spent(spending, 0.05), interval_seconds=0.05)
     assert spending.cpu_seconds()["idle"] < 0.05

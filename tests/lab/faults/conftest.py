@@ -28,7 +28,7 @@ def own_servers(monkeypatch):
 
 
 @pytest.fixture
-async def echo(tmp_path, marked):
+async def echo(tmp_path, marked, until):
     """A lab in which `echo` runs."""
     folder = tmp_path / "services" / "echo"
     folder.mkdir(parents=True)
@@ -39,7 +39,7 @@ async def echo(tmp_path, marked):
     async with Lab("3.3", root=tmp_path) as lab:
         await lab.start("echo")
         yield lab
-    assert not marked.pids()
+    until(lambda: not marked.pids(), 10, "echo and its child ended")
 
 
 @pytest.fixture

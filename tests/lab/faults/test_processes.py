@@ -40,7 +40,7 @@ async def test_waiting_for_a_death_that_doesnt_come_ends_with_an_error(echo):
 
 async def test_a_paused_service_keeps_its_port_and_answers_nobody_and_then_goes_on(echo):
     handle = echo["echo"]
-    child = psutil.Process(json.loads((await http_get(handle.url))[1])["child"])
+    child = psutil.Process(json.loads((await eventually(lambda: http_get(handle.url)))[1])["child"])
     async with faults.paused(handle):
         assert child.status() == psutil.STATUS_STOPPED  # although in a session of its own
         with pytest.raises(TimeoutError):

@@ -1,6 +1,7 @@
 """The session's control plane with a process node, and namespaces that go with their test."""
 
 import asyncio
+import uuid
 
 import pytest
 from lightkube.models.meta_v1 import ObjectMeta
@@ -17,10 +18,10 @@ def node(cluster):
 
 
 @pytest.fixture
-async def namespace(cluster, node, request):
+async def namespace(cluster, node):
     """A new namespace on that cluster; the pods in it end with the test."""
     del node
-    name = f"test-{abs(hash(request.node.nodeid)) % 1_000_000}"
+    name = f"test-{uuid.uuid4().hex[:8]}"
     async with client(cluster) as api:
         await api.create(Namespace(metadata=ObjectMeta(name=name)))
         yield name

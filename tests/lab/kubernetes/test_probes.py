@@ -1,6 +1,7 @@
 """Probes ask as the kubelet does: HTTP, TCP, gRPC and commands, with thresholds and timeouts."""
 
 import asyncio
+import socket
 
 import grpc
 import pytest
@@ -68,9 +69,12 @@ async def test_http(served, path, says):
     assert wrong is None if says is None else says in wrong
 
 
-async def test_tcp(served, unused_tcp_port):
-    assert await _prober().ask(Probe(tcpSocket=TCPSocketAction(port=served))) is None
-    assert await _prober().ask(Probe(tcpSocket=TCPSocketAction(port=unused_tcp_port)))
+async def test_tcp(served):
+    assert await _prober().ask(Probe(tcpSocket=TCPSocketAction(port=served), timeoutSeconds=20)) is None
+    with socket.socket() as bound:  # so that nobody else listens there meanwhile
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        assert await _prober().ask(Probe(tcpSocket=TCPSocketAction(port=port), timeoutSeconds=20))
 
 
 async def test_grpc():

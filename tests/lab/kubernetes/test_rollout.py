@@ -28,11 +28,15 @@ async def test_a_rolling_update_under_constant_load_fails_no_request(cluster, na
         over.set()
         rounds = await load
         await evidence.eventually(lambda: has_ready(api, namespace, 2), 60)
+        # The old ReplicaSet and the new one; the recording hears of them by a watch of its own.
+        await evidence.eventually(lambda: _ready_now(recording) == [0, 2])
     assert sum(each.requests for each in rounds) >= 3_000
     assert [each.failures for each in rounds] == [0] * len(rounds), rounds
-    ready = recording.ready()
-    assert len(ready) == 2  # two ReplicaSets: the old one and the new
-    assert sorted(steps[-1][1] for steps in ready.values()) == [0, 2]
+
+
+def _ready_now(recording):
+    """How many pods of each ReplicaSet are ready, in ascending order."""
+    return sorted(steps[-1][1] for steps in recording.ready().values())
 
 
 async def _load_until(over, url):

@@ -1,5 +1,6 @@
 """A Deployment and a Service of services.welcome, quick enough for a test."""
 
+import aiohttp
 import yaml
 from lightkube.resources.core_v1 import Pod
 
@@ -57,13 +58,25 @@ def manifests(namespace, **changes):
 
 
 async def deployed(cluster, api, namespace, **changes):
-    """Apply them and wait until all replicas are ready; the Service's URL by its NodePort."""
+    """Apply them and wait until all replicas are ready and reached; the Service's URL by its NodePort."""
     documents = manifests(namespace, **changes)
     # A pod is told of the Services that are there when it starts.
     await apply(cluster, sorted(documents, key=lambda each: each["kind"] != "Service"), namespace)
     wanted = documents[0]["spec"]["replicas"]
     await evidence.eventually(lambda: has_ready(api, namespace, wanted), 90)
-    return await node_port_url(cluster, "welcome", namespace=namespace)
+    url = await node_port_url(cluster, "welcome", namespace=namespace)
+    # The node's proxy hears of a ready pod later than we do.
+    await evidence.eventually(lambda: _leads_to(url, wanted))
+    return url
+
+
+async def _leads_to(url, count):
+    """Whether so many connections, one after another, are answered by as many pods."""
+    served_by = set()
+    for _ in range(count):
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            served_by.add(answer.headers["X-Served-By"])
+    return len(served_by) == count
 
 
 async def has_ready(api, namespace, count):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -12,7 +13,7 @@ from workbook_lib.kit.consul import Consul
 from workbook_lib.kit.deployments import live_key
 from workbook_lib.lab import Lab
 from workbook_lib.lab.consul_acl import pipeline_token, separate_environments
-from workbook_lib.lab.evidence import rows
+from workbook_lib.lab.evidence import eventually, metric, rows
 from workbook_lib.lab.pipeline import Pipeline, PipelineRun, Repository
 from workbook_lib.lab.pipeline.stages import StageFailed
 from workbook_lib.lab.pipeline.switch import Switch
@@ -35,7 +36,8 @@ async def lab(tmp_path_factory) -> AsyncIterator[Lab]:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def consul(lab) -> AsyncIterator[Consul]:
     """With the management token."""
-    async with Consul(lab["consul-acl"].url, token=lab.environment["CONSUL_HTTP_TOKEN"]) as consul:
+    token = lab.environment["CONSUL_HTTP_TOKEN"]
+    async with Consul(lab["consul-acl"].url, token=token, timeout_seconds=20) as consul:
         yield consul
 
 
@@ -48,7 +50,8 @@ async def pipeline(lab, consul) -> AsyncIterator[Pipeline]:
         await consul.kv_put(f"config/{environment}/shop/DB_USER", "shop")
         await consul.kv_put(f"config/{environment}/shop/DB_PASSWORD", SECRET)
     await lab.start("gateway", env=access["prod"].variables)
-    async with Consul(consul.url, token=await pipeline_token(consul.url, management)) as own:
+    token = await pipeline_token(consul.url, management)
+    async with Consul(consul.url, token=token, timeout_seconds=20) as own:
         yield Pipeline(
             lab,
             Repository.create(lab.folder / "shop", TEMPLATE),
@@ -113,19 +116,36 @@ async def test_no_request_fails_across_a_switch_and_a_rollback(lab, pipeline, re
     new = repository.tag("v1.1.0")
     assert (await pipeline.run("main")).succeeded
     url = f"{lab['gateway'].url}/shop/prices/mouse"
-    load = asyncio.create_task(
-        run_load(url, concurrency=8, seconds=120, max_requests=ENOUGH, label_header="x-version")
-    )
-    await asyncio.sleep(0.5)
+    over, before = asyncio.Event(), await _passed_on(lab)
+    sending = partial(run_load, url, concurrency=8, seconds=120, timeout_seconds=30, label_header="x-version")
+    load = asyncio.create_task(sending(until=over))
+    await _until_passed_on(lab, before + 100)  # its process takes its time to begin
     switched, back = await pipeline.run("v1.1.0"), await pipeline.rollback()
+    await _until_passed_on(lab, await _passed_on(lab) + 100)
     assert not load.done(), "the load was over before the rollback"
-    result = await load
+    over.set()
+    rounds = [await load]
+    while (left := ENOUGH - sum(each.requests for each in rounds)) > 0:
+        rounds.append(await sending(max_requests=left))
     assert (switched.succeeded, back.succeeded) == (True, True), (switched, back)
-    assert (result.failures, result.requests) == (0, ENOUGH), result
-    order = [sample.label for sample in result.timeline]
+    assert [each.failures for each in rounds] == [0] * len(rounds), rounds
+    order = [sample.label for each in rounds for sample in each.timeline]
     old, new = f"1.0.0+{released}", f"1.1.0+{new}"
     assert (order[0], order[-1], set(order)) == (old, old, {old, new})
     assert pipeline.running("prod-green").alive, "it stays for the next decision"
+
+
+async def _passed_on(lab: Lab) -> float:
+    """How many requests of the shop the gateway has answered."""
+    url = f"{lab['gateway'].url}/metrics"
+    return await metric(url, "http_requests_total", route="/shop/{path}")
+
+
+async def _until_passed_on(lab: Lab, count: float) -> None:
+    async def so_many() -> bool:
+        return await _passed_on(lab) >= count
+
+    await eventually(so_many, 100)
 
 
 async def test_a_commit_whose_tests_fail_is_never_deployed(lab, pipeline, repository, released):
@@ -171,6 +191,7 @@ async def test_a_release_that_fails_its_smoke_test_gets_no_traffic(lab, pipeline
             concurrency=2,
             seconds=100,
             max_requests=400,
+            timeout_seconds=30,
             label_header="x-version",
         )
     )
@@ -221,7 +242,8 @@ async def test_of_two_switches_at_once_one_is_refused(consul, lab, pipeline, rel
             await consul.kv_put(key, "green" if was == "blue" else "blue")  # Somebody else is quicker.
             return entry
 
-    async with Hasty(consul.url, token=lab.environment["CONSUL_HTTP_TOKEN"]) as hasty:
+    token = lab.environment["CONSUL_HTTP_TOKEN"]
+    async with Hasty(consul.url, token=token, timeout_seconds=20) as hasty:
         with pytest.raises(StageFailed, match="by somebody else at the same time"):
             await Switch(hasty, "shop", lab["gateway"].url).to("purple")
     assert await switch.live() != "purple"

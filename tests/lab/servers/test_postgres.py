@@ -14,12 +14,12 @@ pytestmark = pytest.mark.server
 
 
 @pytest.fixture
-async def lab(tmp_path, marked, monkeypatch):
+async def lab(tmp_path, marked, until, monkeypatch):
     monkeypatch.delenv("POSTGRES_URL", raising=False)
     async with Lab("pg", root=tmp_path) as lab:
         await lab.start("postgres")
         yield lab
-    assert not marked.pids()
+    until(lambda: not marked.pids(), 10, "PostgreSQL ended")
 
 
 async def _ask(lab, question, *arguments):

@@ -9,6 +9,7 @@ import pytest
 
 from workbook_lib.kit import messaging
 from workbook_lib.lab import LabError
+from workbook_lib.lab.evidence import eventually
 from workbook_lib.lab.ports import PortRequest
 from workbook_lib.lab.provision import Found
 from workbook_lib.lab.readiness import http_get, until_answered
@@ -112,12 +113,12 @@ async def test_a_server_of_another_kind_on_the_port_is_not_ready(name):
 
 
 async def test_jaeger_answers_queries_and_takes_spans(jaeger):
-    assert (await http_get(f"{jaeger.query_url}/api/services"))[0] == 200
-    assert (await http_get(f"{jaeger.otlp_endpoint}/v1/traces"))[0] == 405
+    assert (await eventually(lambda: http_get(f"{jaeger.query_url}/api/services")))[0] == 200
+    assert (await eventually(lambda: http_get(f"{jaeger.otlp_endpoint}/v1/traces")))[0] == 405
 
 
 async def test_consul_has_its_web_pages(consul_url):
-    status, page = await http_get(consul_url)
+    status, page = await eventually(lambda: http_get(consul_url))
     assert status == 200
     assert b"Consul" in page
 

@@ -1,7 +1,6 @@
 """A service's page can be opened inside JupyterLab: asked for as a browser does, through a Jupyter server."""
 
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ import httpx2
 import pytest
 
 from workbook_lib.lab import Lab, show
+from workbook_lib.lab.ports import PortAllocator, PortRequest
 
 TOKEN = {"Authorization": "token jupyter-test"}
 PREFIX = "/user/reader/"  # as below a JupyterHub, on Binder for example
@@ -41,12 +41,11 @@ def test_title_and_address_are_escaped():
 def jupyter(tmp_path_factory):
     """The address of a Jupyter server of these tests' own, with the extensions that the workbook installs."""
     folder = tmp_path_factory.mktemp("jupyter")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    kept = PortAllocator().reserve(PortRequest("http"))  # until it is bound, and afterwards, by nobody else
+    kept.hand_over()
     options = {
         "ip": "127.0.0.1",
-        "port": port,
+        "port": kept.port,
         "base_url": PREFIX,
         "root_dir": folder,
         "open_browser": False,
@@ -62,10 +61,11 @@ def jupyter(tmp_path_factory):
     with (folder / "jupyter.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
-        yield _answering(f"http://127.0.0.1:{port}", process)
+        yield _answering(f"http://127.0.0.1:{kept.port}", process)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
+        kept.release()
 
 
 def _answering(url: str, process: subprocess.Popen, seconds: float = 90.0) -> str:

@@ -60,18 +60,22 @@ def traffic_processes() -> list[psutil.Process]:
 
 async def test_the_closed_model_keeps_as_many_requests_under_way_as_it_has_clients(server: Server):
     under_way = [0, 0]
+    all_there = asyncio.Event()
 
     async def answer(request: web.Request) -> web.Response:
         under_way[0] += 1
         under_way[1] = max(under_way)
+        if under_way[0] == 7:
+            all_there.set()
+        await all_there.wait()
         await asyncio.sleep(0.01)
         under_way[0] -= 1
         return web.Response()
 
     server.answer = answer
-    result = await run_load(server.url, concurrency=7, seconds=0.4)
+    result = await run_load(server.url, concurrency=7, seconds=60, max_requests=100)
     assert under_way[1] == 7
-    assert result.requests == len(server.requests) > 7
+    assert result.requests == len(server.requests) == 100
     assert (result.failures, set(result.statuses)) == (0, {200})
     assert result.percentile(50) >= 10
 
@@ -88,17 +92,18 @@ async def test_a_stall_shows_in_every_request_that_was_due_meanwhile(server: Ser
     gate = asyncio.Lock()
 
     async def one_at_a_time(_: web.Request) -> web.Response:
+        number = len(server.requests)
         async with gate:
-            await asyncio.sleep(0.4 if len(server.requests) == 10 else 0)
+            await asyncio.sleep(0.4 if number == 10 else 0)
         return web.Response()
 
     server.answer = one_at_a_time
     due = await run_load(server.url, rate=50, seconds=0.8)
     assert sum(latency > 100 for latency in due.latencies_ms) >= 10
     server.requests.clear()
-    closed = await run_load(server.url, concurrency=1, seconds=0.8)
+    closed = await run_load(server.url, concurrency=1, seconds=60, max_requests=100)
     # Once, and perhaps a hiccup of the machine's own.
-    assert 1 <= sum(latency > 100 for latency in closed.latencies_ms) <= 3
+    assert 1 <= sum(latency >= 400 for latency in closed.latencies_ms) <= 3
 
 
 async def test_method_body_and_headers_are_sent(server: Server):
@@ -206,7 +211,7 @@ def test_the_process_ends_when_its_input_does():
 async def test_held_connections_are_all_there_at_once_and_all_answer(server: Server):
     async with hold_connections(server.url + "health?full=1", 300) as held:
         assert (held.requested, held.open, held.problem) == (300, 300, "")
-        assert server.connections == 300
+        await eventually(lambda: server.connections == 300)  # the last ones may still wait to be accepted
         assert server.requests == []
         answers = await held.ask()
         assert (answers.requests, answers.statuses) == (300, {200: 300})
@@ -223,7 +228,8 @@ async def test_connections_beyond_the_limit_of_open_files_are_not_tried(
     holder = connections.ConnectionHolder(server.url, 1000)
     opened = await holder.open()
     assert opened["problem"] == "the limit of open files allows 36"
-    assert opened["open"] == server.connections == 36
+    assert opened["open"] == 36
+    await eventually(lambda: server.connections == 36)
     holder.close()
 
 

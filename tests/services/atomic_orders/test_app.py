@@ -18,7 +18,10 @@ pytestmark = pytest.mark.server
 @pytest.fixture(scope="module")
 def settings(postgres_url):
     return AtomicOrdersSettings(
-        postgres_url=postgres_url, grpc_port=None, database_prefix=f"atomic_{uuid.uuid4().hex[:8]}"
+        postgres_url=postgres_url,
+        grpc_port=None,
+        database_prefix=f"atomic_{uuid.uuid4().hex[:8]}",
+        lock_timeout_seconds=60,  # the last of twelve waits for eleven, each with five writes to the disk
     )
 
 

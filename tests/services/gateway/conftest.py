@@ -29,12 +29,18 @@ from services.products import app as products
 from services.products.settings import ProductsSettings
 from services.users import app as users
 from services.users.settings import UsersSettings
+from tests.services.conftest import free_ports
 from workbook_lib.kit.discovery import StaticInstances
 from workbook_lib.kit.http import HttpClient
 from workbook_lib.kit.rpc import RpcClient
 from workbook_lib.lab.evidence import eventually
 
 NO_REDIS = "redis://127.0.0.1:1/0"
+
+
+@pytest.fixture(autouse=True)
+def _patient(patience):
+    """A request passes up to four services here, and no test is about how soon."""
 
 
 @asynccontextmanager
@@ -184,19 +190,13 @@ class GatewayProcess:
             self._process.wait()
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 @pytest.fixture
-def gateways(tmp_path):
+def gateways(tmp_path, free_port):
     """Makes gateway processes, not started; they end with the test."""
     made = []
 
     def make() -> GatewayProcess:
-        made.append(GatewayProcess(_free_port(), tmp_path))
+        made.append(GatewayProcess(free_port(), tmp_path))
         return made[-1]
 
     yield make
@@ -209,12 +209,13 @@ def gateway_on():
     """Starts a gateway in a folder and ends it; for fixtures, with `yield from`."""
 
     def run(folder: Path, **settings: str) -> Iterator[GatewayProcess]:
-        process = GatewayProcess(_free_port(), folder)
-        try:
-            process.start(**settings)
-            yield process
-        finally:
-            process.kill()
+        with free_ports() as take:
+            process = GatewayProcess(take(), folder)
+            try:
+                process.start(**settings)
+                yield process
+            finally:
+                process.kill()
 
     return run
 

@@ -1,10 +1,14 @@
 """Stock of several SKUs: a fan-out to the inventory, cached in Redis until something of it is sold."""
 
+from functools import partial
+
 import pytest
 from redis.asyncio import Redis
 
 from services.gateway import app as gateway
+from services.gateway import stock
 from services.gateway.settings import GatewaySettings
+from workbook_lib.kit.response_cache import CachePolicy
 
 SKUS = {"sku": ["mouse", "keyboard"]}
 
@@ -20,8 +24,12 @@ async def empty_cache(redis_url):
 
 
 @pytest.fixture
-async def cached(running, tmp_path, behind, empty_cache):
-    settings = GatewaySettings(redis_url=empty_cache, upload_folder=tmp_path / "uploads")
+async def cached(running, tmp_path, behind, empty_cache, monkeypatch):
+    # Nothing is to be forgotten in the middle of a test: "not found" is kept for two seconds otherwise.
+    monkeypatch.setattr(stock, "CachePolicy", partial(CachePolicy, negative_seconds=300.0))
+    settings = GatewaySettings(
+        redis_url=empty_cache, upload_folder=tmp_path / "uploads", stock_ttl_seconds=300
+    )
     async with running(gateway.build(settings, behind)) as client:
         yield client
 

@@ -74,14 +74,14 @@ OF_THE_PRODUCT_SERVICE = [
 
 
 @pytest.fixture
-async def both(running, free_port, tmp_path, redis_url):
+async def both(running, free_port, tmp_path, redis_url, patience):
     """Clients: of the gateway with all services behind it, of the product service, of the monolith."""
 
     def url(name):
         return f"sqlite:///{tmp_path}/{name}.db"
 
     def rpc(stub, port):
-        return RpcClient(StaticInstances.at(f"127.0.0.1:{port}"), stub, timeout_seconds=5)
+        return RpcClient(StaticInstances.at(f"127.0.0.1:{port}"), stub, timeout_seconds=30)
 
     stock_port, orders_port = free_port(), free_port()
     async with AsyncExitStack() as stack:

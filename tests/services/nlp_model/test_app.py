@@ -38,7 +38,9 @@ async def _answers(client, questions):
         return [
             answer
             for first in range(0, len(requests), 32)
-            for answer in await asyncio.gather(*(stub.Answer(each) for each in requests[first : first + 32]))
+            for answer in await asyncio.gather(
+                *(stub.Answer(each, timeout=30) for each in requests[first : first + 32])
+            )
         ]
 
 

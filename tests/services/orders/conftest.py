@@ -51,10 +51,10 @@ class Shop:
             RpcClient(
                 StaticInstances.at(f"127.0.0.1:{self.inventory_port}"),
                 InventoryServiceStub,
-                timeout_seconds=2,
+                timeout_seconds=30,
             ),
             RpcClient(
-                StaticInstances.at(f"127.0.0.1:{self._payments_port}"), PaymentServiceStub, timeout_seconds=2
+                StaticInstances.at(f"127.0.0.1:{self._payments_port}"), PaymentServiceStub, timeout_seconds=30
             ),
             publisher,
         )

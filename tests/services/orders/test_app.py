@@ -118,6 +118,7 @@ async def test_without_kafka_orders_are_taken_and_what_others_shall_hear_waits(
         database_url=f"sqlite:///{tmp_path}/alone.db",
         grpc_port=port,
         inventory_url=f"127.0.0.1:{shop.inventory_port}",
+        reserve_timeout_seconds=30,
     )
     assert settings.kafka_bootstrap_servers is None
     async with (

@@ -102,9 +102,13 @@ async def test_a_write_on_what_another_has_changed_meanwhile_is_a_412_and_change
 async def test_two_writers_at_once_who_saw_the_same_lose_no_update(products):
     """Each repeats from the present state when refused, so both changes are in the end result."""
 
+    all_have_read = asyncio.Barrier(4)
+
     async def raise_price(cents: int) -> int:
         for attempt in range(1, 20):
             read = await products.get("/products/mouse")
+            if attempt == 1:
+                await all_have_read.wait()
             content = {name: read.json()[name] for name in ("name", "category", "currency")}
             written = await products.put(
                 "/products/mouse",

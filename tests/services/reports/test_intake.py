@@ -18,7 +18,7 @@ from workbook_lib.kit.errors import InvalidRequest
 from workbook_lib.kit.messaging import Producer, dead_letter_topic
 from workbook_lib.lab.evidence import eventually, topic_offsets
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.server
 
 
 def _job(rows=300):
@@ -30,7 +30,7 @@ async def _done(client, job):
         answer = (await client.get(f"/reports/{job.report_id}")).json()
         return answer.get("state") == "done"
 
-    await eventually(done, timeout_seconds=30)
+    await eventually(done, timeout_seconds=60)
 
 
 def _lines(folder, job):
@@ -53,7 +53,7 @@ async def test_jobs_of_kafka_become_reports_and_what_is_no_job_is_parked(running
         async def parked():
             return sum((await topic_offsets(kafka_bootstrap, dead_letter_topic(topics.REPORT_JOBS))).values())
 
-        assert await eventually(parked, timeout_seconds=20) == 1
+        assert await eventually(parked, timeout_seconds=60) == 1
         health = (await client.get("/health")).json()
     await producer.stop()
     assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(job.report_id for job in jobs)
@@ -72,7 +72,7 @@ async def test_jobs_of_rabbitmq_become_reports_and_what_is_no_job_is_parked(runn
         await publisher.send(topics.REPORT_JOBS, b"no job", message_id=bad)
         for job in jobs:
             await _done(client, job)
-        assert await eventually(lambda: _parked(amqp_url), timeout_seconds=20) == bad
+        assert await eventually(lambda: _parked(amqp_url), timeout_seconds=60) == bad
     assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(job.report_id for job in jobs)
 
 

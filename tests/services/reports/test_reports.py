@@ -17,7 +17,8 @@ from workbook_lib.lab.evidence import eventually
 
 @pytest.fixture
 def settings(tmp_path):
-    return ReportsSettings(folder=tmp_path, rows=5000)
+    # Twenty writes to the disk each, which may take a while.
+    return ReportsSettings(folder=tmp_path, rows=5000, stop_grace_seconds=100)
 
 
 async def test_the_blocking_route_answers_when_the_report_is_there(running, settings, tmp_path):
@@ -41,7 +42,7 @@ async def test_the_other_route_answers_first_and_builds_afterwards(running, sett
             answer = (await client.get(f"/reports/{report['id']}")).json()
             return answer if answer["state"] == "done" else None
 
-        report = await eventually(finished, timeout_seconds=20, interval_seconds=0.02)
+        report = await eventually(finished, timeout_seconds=60, interval_seconds=0.02)
         assert report["seconds"] > 0
     assert (tmp_path / f"{report['id']}.csv").exists()
 

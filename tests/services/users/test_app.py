@@ -53,7 +53,7 @@ async def orders(free_port):
         orders_pb2_grpc.add_OrderServiceServicer_to_server, Orders(), "workbook.orders.v1.OrderService"
     )
     await server.start()
-    yield RpcClient(StaticInstances.at(f"127.0.0.1:{server.port}"), OrderServiceStub)
+    yield RpcClient(StaticInstances.at(f"127.0.0.1:{server.port}"), OrderServiceStub, timeout_seconds=30)
     await server.stop()
 
 
@@ -206,6 +206,7 @@ async def test_a_shortage_reaches_the_caller_as_a_conflict(users):
     assert (answer.status_code, answer.json()["code"], answer.json()["message"]) == (409, 40901, "none left")
 
 
+@pytest.mark.usefixtures("patience")
 async def test_without_its_cache_the_service_is_slower_but_healthy(users):
     for _ in range(2):
         assert (await users.get("/users/user123")).json()["source"] == "database"
@@ -213,6 +214,7 @@ async def test_without_its_cache_the_service_is_slower_but_healthy(users):
 
 
 @pytest.mark.server
+@pytest.mark.usefixtures("patience")
 async def test_a_profile_comes_from_the_database_once_and_then_from_the_cache(
     running, database_url, free_port, orders, redis_url
 ):
