@@ -171,10 +171,10 @@ async def test_of_many_refusals_the_first_hundred_are_told(operator):
 
 async def test_only_operators_import_and_a_refused_stream_stores_nothing(users, rpc, settings):
     with pytest.raises(Unauthenticated):
-        await _import(rpc, _rows(5))
+        await _import(rpc, _rows(1))
     async with _calling(settings, interceptors=sending_bearer(SecretStr("a guess"))) as guessing:
         with pytest.raises(Unauthenticated):
-            await _import(guessing, _rows(5))
+            await _import(guessing, _rows(1))
     assert sum(map(len, await _pages(rpc))) == 12
 
 

@@ -86,7 +86,7 @@ async def _leave(registration: contextlib.AsyncExitStack, service: Service) -> N
 
 
 class _Server(uvicorn.Server):
-    """uvicorn with two moments of its own: listening but not yet answering, and about to stop listening."""
+    """uvicorn with two moments of its own: listening, and about to stop listening."""
 
     def __init__(
         self,
@@ -98,11 +98,12 @@ class _Server(uvicorn.Server):
         self._on_ready, self._on_stopping = on_ready, on_stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        # Whoever gets an answer can rely on its registration; whoever hears of that may call, and waits.
-        for each in sockets or ():
-            each.listen(_BACKLOG)
-        await self._on_ready()
         await super().startup(sockets)
+        try:
+            await self._on_ready()
+        except BaseException:
+            await super().shutdown(sockets)
+            raise
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._on_stopping()
