@@ -99,6 +99,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # Answering comes first: before Consul takes an instance anew it waits for the old one's check to end.
         try:
             await self._on_ready()
         except BaseException:
