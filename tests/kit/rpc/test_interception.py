@@ -143,7 +143,7 @@ async def test_only_who_has_the_operator_token_reaches_a_guarded_method(echo: Ec
         with client.stub() as stub:
             assert await stub.call(b"open to all") == b"open to all"
         for token in ("", "Bearer", "Bearer the-operator", "Bearer the-operators2", "the-operators"):
-            # One message: what grpcio is still sending when the refusal comes makes it an INTERNAL (grpc#36066).
+            # One message: if grpcio still sends when the refusal comes, it makes it an INTERNAL (grpc#36066).
             with pytest.raises(errors.Unauthenticated), client.stub() as stub:
                 await stub.total(_numbers(1), metadata=[("authorization", token)])
         with pytest.raises(errors.Unauthenticated):
